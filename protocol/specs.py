@@ -26,6 +26,7 @@ class TextTo3DSpec:
     preset: name of a preset (`draft`, `standard`, `paper`). prior: empty for the embedded prior, otherwise a folder
     or an id. seed: 0 to 2^63 - 1, or None to let the worker draw one (the report names it). size_metres: largest
     dimension of the object, 0.001 to 1,000. texture_size: 0 for the preset's own, otherwise 64 to 8,192 pixels.
+    effort: 0.005 to 10, multiplies the steps of the preset: below 1 is quicker and rougher, above 1 slower and finer.
     name: name of the object in the scene, at most 63 characters, empty for one made from the prompt.
 
     Raises BadRequest (or TooLarge) naming the field.
@@ -40,6 +41,7 @@ class TextTo3DSpec:
     seed: int | None = None
     size_metres: float = 1.0
     texture_size: int = 0
+    effort: float = 1.0
     name: str = ""
 
     def __post_init__(self) -> None:
@@ -57,6 +59,7 @@ class TextTo3DSpec:
                 f"texture_size is {self.texture_size}, expected 64 to 8192 pixels, or 0 for the preset's own.",
                 path="texture_size",
             )
+        object.__setattr__(self, "effort", checks.number(0.005, 10.0)(self.effort, "effort"))
         checks.text(63, printable=True)(self.name, "name")
 
     def to_map(self) -> dict[str, Any]:
