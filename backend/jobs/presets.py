@@ -1,0 +1,307 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The three ways to work, as frozen numbers: `draft` (two CPU cores, minutes), `standard` (one GPU, minutes) and
+`paper` (Magic3D's own schedule).
+
+Every number names its source: [M3D] Magic3D (Lin et al., CVPR 2023), [TS] threestudio's magic3d configurations,
+[DF] DreamFusion (Poole et al., 2022), [ours] chosen here, by measurement with the embedded prior where the comment
+says so. Steps are optimiser steps, angles are degrees (people read this file), lengths are in field units (the
+object's box is [-1, 1]^3). A recipe reads these numbers and has none of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+from protocol.errors import BadRequest
+
+
+@dataclass(frozen=True)
+class Ramp:
+    """A value that goes from `start` to `end` in a straight line between two shares (0..1) of the stage."""
+
+    start: float
+    end: float
+    begin: float = 0.0
+    finish: float = 1.0
+
+    def at(self, share: float) -> float:
+        """The value at `share` of the stage."""
+        if self.finish <= self.begin:
+            return self.end if share >= self.finish else self.start
+        done = min(max((share - self.begin) / (self.finish - self.begin), 0.0), 1.0)
+        return self.start + (self.end - self.start) * done
+
+
+@dataclass(frozen=True)
+class CameraRange:
+    """Where the cameras of a stage stand: uniform in each range, azimuths spread evenly over a batch."""
+
+    elevation: tuple[float, float]
+    zoom: tuple[float, float]
+    """1.0 frames the whole object (distance 3.0, field of view 40 degrees); below 1 is a close-up."""
+    on_sphere: float = 0.5
+    """Share of the batch whose elevation is uniform on the sphere instead of uniform in angle. [TS]"""
+    look_at_jitter: float = 0.0
+    """Standard deviation of the point looked at, in field units."""
+
+
+@dataclass(frozen=True)
+class LightRange:
+    """How often and how a stage shades what it renders (section 2.4 of Magic3D's supplement, as [TS] does it)."""
+
+    begin: float
+    """Share of the stage that is albedo only. [TS] 2001 of 10,000 steps."""
+    lit: float
+    """After that: the probability that a batch is shaded. [TS] 0.75"""
+    textureless: float
+    """Of the shaded batches: the probability that the albedo is replaced by white. [TS] 0.5"""
+    angle: float = 60.0
+    """The light stands within this angle of the camera's direction. [M3D] pi / 3"""
+    ambient: float = 0.4
+    """Share of light that comes from everywhere; what the embedded prior was trained with. [ours]"""
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """How strongly and in what form the prior speaks."""
+
+    form: str
+    """"noise": Score Distillation Sampling [DF]; "clean": the residual of the clean picture, for priors that are
+    certain of what they see [ours]; "target": a few DDIM steps to a clean picture that is then fitted [ours]."""
+    scale: float
+    """Classifier-free guidance as diffusers defines it."""
+    weighting: str
+    """w(t): "uniform" or "sigma2"."""
+    t_min: float
+    t_max: Ramp
+    rescale: float = 0.0
+    """Share of the standard-deviation rescale of Lin et al. 2023 (as MVDream uses it)."""
+    target_steps: int = 1
+    """DDIM steps of the "target" form."""
+
+
+@dataclass(frozen=True)
+class HashGridSize:
+    """A multiresolution hash grid and its little network (Müller et al. 2022)."""
+
+    levels: int
+    log2_entries: int
+    base: int
+    finest: int
+    hidden: int
+
+
+@dataclass(frozen=True)
+class Coarse:
+    """The radiance-field stage."""
+
+    steps: int
+    views: int
+    pixels: int
+    grid: HashGridSize
+    march_step: float
+    """Length of a ray-marching step in field units."""
+    occupancy: int
+    """Cells along an edge of the occupancy grid."""
+    occupancy_every: int
+    learning_rate: float
+    camera: CameraRange
+    light: LightRange
+    guidance: Guidance
+    orientation: Ramp
+    sparsity: Ramp
+    opaque: Ramp
+    """Weight of the binary entropy of opacity: pushes fog to be solid or gone."""
+    blob: float
+    """Scale of the initial density blob."""
+    random_background: float = 0.5
+    """Probability of a random background for priors without an alpha channel. [TS] README's advice"""
+
+
+@dataclass(frozen=True)
+class Fine:
+    """The tetrahedral-surface stage."""
+
+    steps: int
+    views: int
+    pixels: int
+    tetrahedra: int
+    """Cells along an edge of the tetrahedral grid."""
+    learning_rate: float
+    surface_learning_rate: float
+    camera: CameraRange
+    light: LightRange
+    guidance: Guidance
+    coarse_share: float
+    """Share of the steps that listen to the coarse prior instead of the fine one, so that the outline stays true."""
+    normal_consistency: float
+    laplacian: float
+    detail_grid: HashGridSize
+
+
+@dataclass(frozen=True)
+class Finish:
+    """From surface to asset."""
+
+    faces: int
+    texture: int
+    unwrap_seconds: float
+    """xatlas is stopped after this time and a plain unwrap is used."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    name: str
+    coarse: Coarse
+    fine: Fine
+    finish: Finish
+    preview_every: float
+    """Seconds between previews."""
+
+
+DRAFT = Preset(
+    name="draft",
+    coarse=Coarse(
+        steps=400,  # [ours] what fits into a minute on two cores
+        views=4,  # [ours] four orthogonal azimuths see every side in one step
+        pixels=32,  # the embedded pixel prior's own size
+        grid=HashGridSize(levels=8, log2_entries=15, base=8, finest=96, hidden=32),  # [ours] 32 pixels show no more
+        march_step=2.0 / 56,  # [ours]
+        occupancy=32,  # [TS]
+        occupancy_every=16,  # [TS]
+        learning_rate=0.01,  # [TS]
+        camera=CameraRange(elevation=(-10.0, 50.0), zoom=(0.95, 1.05)),  # inside what the prior was trained on
+        light=LightRange(begin=0.4, lit=0.5, textureless=0.0),
+        guidance=Guidance(form="clean", scale=4.0, weighting="uniform", t_min=0.05, t_max=Ramp(0.98, 0.4, 0.1, 1.0)),
+        orientation=Ramp(0.0, 0.02, 0.2, 0.6),
+        sparsity=Ramp(0.0, 0.0),
+        opaque=Ramp(0.0, 0.05, 0.3, 0.8),
+        blob=6.0,
+    ),
+    fine=Fine(
+        steps=120,
+        views=4,
+        pixels=128,
+        tetrahedra=56,
+        learning_rate=0.01,
+        surface_learning_rate=0.002,
+        camera=CameraRange(elevation=(-10.0, 50.0), zoom=(0.85, 1.05)),
+        light=LightRange(begin=0.0, lit=0.3, textureless=0.0),
+        guidance=Guidance(form="target", scale=3.0, weighting="uniform", t_min=0.05, t_max=Ramp(0.5, 0.25)),
+        coarse_share=0.5,
+        normal_consistency=0.05,
+        laplacian=0.1,
+        detail_grid=HashGridSize(levels=8, log2_entries=15, base=8, finest=96, hidden=32),
+    ),
+    finish=Finish(faces=12_000, texture=1024, unwrap_seconds=20.0),
+    preview_every=3.0,
+)
+
+STANDARD = Preset(
+    name="standard",
+    coarse=Coarse(
+        steps=1500,  # [ours] 3 minutes on one GPU together with the fine stage
+        views=8,  # [TS] README: its own showcase uses 8
+        pixels=64,  # [M3D]
+        grid=HashGridSize(levels=16, log2_entries=19, base=16, finest=2048, hidden=64),  # [TS], finest halved
+        march_step=2.0 / 256,
+        occupancy=64,
+        occupancy_every=16,  # [TS]
+        learning_rate=0.01,  # [TS]
+        camera=CameraRange(elevation=(-10.0, 60.0), zoom=(0.9, 1.2), look_at_jitter=0.05),
+        light=LightRange(begin=0.2, lit=0.75, textureless=0.5),  # [TS]
+        guidance=Guidance(
+            form="noise", scale=50.0, weighting="uniform", t_min=0.02, t_max=Ramp(0.98, 0.5, 0.2, 0.9), rescale=0.5
+        ),
+        orientation=Ramp(10.0, 1000.0, 0.0, 0.5),  # [TS]
+        sparsity=Ramp(1.0, 1.0),  # [TS]
+        opaque=Ramp(0.0, 0.1, 0.5, 1.0),
+        blob=10.0,  # [M3D]
+    ),
+    fine=Fine(
+        steps=1000,
+        views=4,
+        pixels=512,  # [M3D]
+        tetrahedra=128,  # [TS]
+        learning_rate=0.01,  # [TS]
+        surface_learning_rate=0.001,
+        camera=CameraRange(elevation=(-10.0, 45.0), zoom=(0.6, 1.0), look_at_jitter=0.1),  # [M3D] close-ups
+        light=LightRange(begin=0.0, lit=0.75, textureless=0.5),  # [TS]
+        guidance=Guidance(form="noise", scale=50.0, weighting="sigma2", t_min=0.02, t_max=Ramp(0.5, 0.3)),  # [TS]
+        coarse_share=0.0,
+        normal_consistency=1.0,
+        laplacian=0.1,
+        detail_grid=HashGridSize(levels=16, log2_entries=19, base=16, finest=2048, hidden=64),
+    ),
+    finish=Finish(faces=30_000, texture=2048, unwrap_seconds=60.0),
+    preview_every=2.0,
+)
+
+PAPER = Preset(
+    name="paper",
+    coarse=Coarse(
+        steps=5000,  # [M3D]
+        views=32,  # [M3D]
+        pixels=64,  # [M3D]
+        grid=HashGridSize(levels=16, log2_entries=19, base=16, finest=4096, hidden=64),  # [M3D] through [TS]
+        march_step=3.4641 / 1024,  # [M3D] 1024 samples along the diagonal
+        occupancy=256,  # [M3D]
+        occupancy_every=10,  # [M3D]
+        learning_rate=0.01,  # [TS]
+        camera=CameraRange(elevation=(-10.0, 90.0), zoom=(0.75, 1.45), look_at_jitter=0.2),  # [M3D], [TS]
+        light=LightRange(begin=0.2, lit=0.75, textureless=0.5, ambient=0.5),  # [TS]
+        guidance=Guidance(form="noise", scale=100.0, weighting="uniform", t_min=0.02, t_max=Ramp(0.98, 0.98)),  # [M3D]
+        orientation=Ramp(10.0, 1000.0, 0.0, 0.5),  # [TS]
+        sparsity=Ramp(1.0, 1.0),  # [TS]
+        opaque=Ramp(0.0, 0.0),  # [TS]
+        blob=10.0,  # [M3D]
+    ),
+    fine=Fine(
+        steps=3000,  # [M3D]
+        views=32,  # [M3D]
+        pixels=512,  # [M3D]
+        tetrahedra=128,  # [TS]
+        learning_rate=0.01,  # [TS]
+        surface_learning_rate=0.001,  # [ours] at 0.01 a free SDF tears
+        camera=CameraRange(elevation=(-10.0, 45.0), zoom=(0.55, 0.85), look_at_jitter=0.2),  # [M3D] focal 1.2 to 1.8
+        light=LightRange(begin=0.0, lit=0.75, textureless=0.5, ambient=0.5),  # [TS]
+        guidance=Guidance(form="noise", scale=100.0, weighting="sigma2", t_min=0.02, t_max=Ramp(0.5, 0.5)),  # [TS]
+        coarse_share=0.0,
+        normal_consistency=1.0,
+        laplacian=0.0,
+        detail_grid=HashGridSize(levels=16, log2_entries=19, base=16, finest=4096, hidden=64),
+    ),
+    finish=Finish(faces=40_000, texture=2048, unwrap_seconds=120.0),
+    preview_every=10.0,
+)
+
+PRESETS = {preset.name: preset for preset in (DRAFT, STANDARD, PAPER)}
+
+
+def find(name: str) -> Preset:
+    """The preset of that name; raises `BadRequest` with the names there are."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise BadRequest(
+            f"There is no preset called {name!r}.",
+            hint="Set `preset` to one of: " + ", ".join(PRESETS) + ".",
+            path="preset",
+        ) from None
+
+
+def with_effort(preset: Preset, effort: float) -> Preset:
+    """The same preset with the steps of both optimising stages multiplied by `effort` (at least 2 steps each)."""
+    if effort == 1.0:
+        return preset
+    coarse = replace(preset.coarse, steps=max(2, round(preset.coarse.steps * effort)))
+    fine = replace(preset.fine, steps=max(2, round(preset.fine.steps * effort)))
+    return replace(preset, coarse=coarse, fine=fine)
+
+
+def as_map(value: Any) -> Any:
+    """A preset as plain maps, for the report."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: as_map(getattr(value, field.name)) for field in fields(value)}
+    return list(value) if isinstance(value, tuple) else value
