@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One module a kind of job, each a short recipe made of the rooms of the backend.
+
+`run` is the only thing that a worker calls. It gives the spec to the recipe of its kind and makes sure that whatever
+goes wrong leaves as one of the product's own errors or as a bug with a traceback, never as a half result.
+"""
+
+from __future__ import annotations
+
+from backend.jobs.context import JobContext, TerminalContext
+from backend.jobs.results import MeshResult
+from protocol.errors import BadRequest
+from protocol.specs import JobSpec, TextTo3DSpec
+
+__all__ = ["JobContext", "MeshResult", "TerminalContext", "run", "warm_up"]
+
+
+def run(spec: JobSpec, context: JobContext) -> MeshResult:
+    """Does the job. Raises `protocol.errors.MaquetteError` for whatever a user can do something about."""
+    if isinstance(spec, TextTo3DSpec):
+        from backend.jobs.text_to_3d import text_to_3d  # a worker for one kind of job need not import the others
+
+        return text_to_3d(spec, context)
+    raise BadRequest(f"This backend has no recipe for {type(spec).__name__}.", path="kind")
+
+
+def warm_up(context: JobContext) -> None:
+    """Loads what every job needs (imports, compiled kernels, the embedded prior), so that the first is not slower."""
+    from backend.jobs.text_to_3d import warm_up as warm_up_text_to_3d
+
+    warm_up_text_to_3d(context)
