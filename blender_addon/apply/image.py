@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PNG bytes -> `bpy.types.Image`, packed into the .blend, without decoding it here.
+
+Blender packs the bytes as they are (1 ms) and decodes them when something first looks at the pixels (85 ms for
+2048 x 2048); writing pixels and letting Blender encode them would cost 1 s.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIDE_LIMIT = 16_384
+"""Longest side of a picture that is accepted, pixels; Blender's own textures rarely go past it."""
+
+
+class BrokenImage(ValueError):
+    """The bytes are not a PNG that can be used; the text says why."""
+
+
+def png_size(data: bytes) -> tuple[int, int]:
+    """Width and height out of the header; raises BrokenImage. Cheap: nothing is decoded."""
+    if len(data) < 33 or data[:8] != PNG_SIGNATURE or data[12:16] != b"IHDR":
+        raise BrokenImage("the texture is not a PNG file")
+    width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
+    if not (0 < width <= SIDE_LIMIT and 0 < height <= SIDE_LIMIT):
+        raise BrokenImage(f"the texture is {width} x {height} pixels; at most {SIDE_LIMIT} x {SIDE_LIMIT} are accepted")
+    if data[-12:-4] != b"\x00\x00\x00\x00IEND":
+        raise BrokenImage("the texture is cut off before its end")
+    return width, height
+
+
+def image_from_png(name: str, png: bytes | np.ndarray, colour_space: str = "sRGB") -> Any:
+    """A new packed image called `name` (or name.001).
+
+    png: bytes or (n,) uint8. colour_space: "sRGB" for colour, "Non-Color" for data such as normals.
+    Raises BrokenImage before anything is made.
+    """
+    data = png.tobytes() if isinstance(png, np.ndarray) else png
+    png_size(data)
+    image = bpy.data.images.new(name, 1, 1)
+    image.source = "FILE"
+    image.filepath = f"//{bpy.path.clean_name(image.name)}.png"
+    image.pack(data=data, data_len=len(data))
+    image.colorspace_settings.name = colour_space
+    return image

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A finished job -> an object in the scene, in one undo step.
+
+Everything is checked before the first datablock is made, so that a broken result leaves the scene as it was.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import bpy
+import numpy as np
+
+from .. import compat
+from . import material as materials
+from . import placement, preview
+from .image import image_from_png, png_size
+from .mesh import MeshArrays, build_mesh
+
+SHARP_ANGLE = math.radians(60.0)
+"""Faces that meet at more than this keep a hard edge: a table's rim stays crisp, a mushroom's cap smooth."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What `deliver` needs: who asked for what, where it goes, and what came.
+
+    arrays: vertices, faces, uvs, edges, corner_edges as `MeshArrays` wants them; base_colour (n,) uint8, PNG bytes.
+    report: JSON-able map; `material` may hold roughness and metallic, 0..1.
+    """
+
+    job_id: str
+    prompt: str
+    name: str
+    place: placement.Place
+    arrays: dict[str, np.ndarray]
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+def deliver(delivery: Delivery) -> str:
+    """Build the object, let it take the preview's place, close one undo step; returns the object's name.
+
+    When the artist has moved the preview or put it into other collections, the result stands and lies there.
+    Raises BrokenMesh or BrokenImage and leaves the scene as it was.
+    """
+    geometry = MeshArrays.from_result(delivery.arrays)
+    png = delivery.arrays.get("base_colour")
+    if png is not None:
+        png_size(png.tobytes())
+    name = delivery.name or placement.object_name(delivery.prompt)
+
+    mesh = build_mesh(name, geometry, SHARP_ANGLE)
+    if png is not None and geometry.uvs is not None:
+        mesh.materials.append(_material(name, delivery, png))
+    item = bpy.data.objects.new(name, mesh)
+    _remember(item, delivery)
+    _put(item, delivery)
+    preview.remove(delivery.job_id)
+    compat.undo_push(f"Maquette: {name}")
+    return item.name
+
+
+def _material(name: str, delivery: Delivery, png: np.ndarray) -> Any:
+    wanted = delivery.report.get("material", {})
+    roughness = min(max(float(wanted.get("roughness", 0.6)), 0.0), 1.0)
+    metallic = min(max(float(wanted.get("metallic", 0.0)), 0.0), 1.0)
+    surface = materials.textured(name, f"Maquette: {name}", image_from_png(name, png), roughness, metallic)
+    before = preview.find(delivery.job_id)
+    if before is not None and before.data.materials and before.data.materials[0] is not None:
+        surface.diffuse_color = before.data.materials[0].diffuse_color  # Solid shading keeps the colour it had
+    return surface
+
+
+def _remember(item: Any, delivery: Delivery) -> None:
+    """Write on the object how it was made, so that it can be made again from the file alone."""
+    report = delivery.report
+    item["maquette_prompt"] = delivery.prompt
+    item["maquette_job"] = delivery.job_id
+    item["maquette_seed"] = str(report.get("seed", ""))  # custom properties hold 32-bit numbers, seeds are longer
+    for key in ("preset", "prior"):
+        item[f"maquette_{key}"] = str(report.get(key, ""))
+    item["maquette_report"] = json.dumps(report, sort_keys=True, default=str)
+
+
+def _put(item: Any, delivery: Delivery) -> None:
+    before = preview.find(delivery.job_id)
+    if before is None or not before.users_collection:
+        placement.link(placement.scene_of(delivery.place), item, delivery.place.transform)
+        return
+    for collection in before.users_collection:
+        collection.objects.link(item)
+    item.parent = before.parent
+    item.matrix_parent_inverse = before.matrix_parent_inverse
+    item.matrix_basis = before.matrix_basis

