@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place that starts Warp and launches its kernels on torch tensors.
+
+Importing this module starts Warp quietly. `launch` runs a kernel on the device of the tensors and, on CUDA, on torch's
+current stream, so that torch and Warp work interleave without host synchronisation. Kernels see torch memory directly:
+nothing is copied.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import warp as wp
+
+
+def _start_quietly() -> None:
+    """Starts Warp without its greeting. Its native part writes "no CUDA driver" straight to file descriptor 2 on every
+    machine without a GPU, which is no news to our users, so that descriptor points elsewhere for this moment."""
+    wp.config.log_level = wp.LOG_WARNING
+    if torch.cuda.is_available():
+        wp.init()
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            wp.init()
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+_start_quietly()
+
+CPU_CHUNK = 2048
+"""Points that one CPU "thread" of a chunked kernel handles in its inner loop: long enough to hide the launch loop's
+bookkeeping, short enough that a chunk's inputs stay in the second-level cache."""
+
+
+def view(tensor: torch.Tensor, dtype: Any = None) -> Any:
+    """A Warp view of a torch tensor's memory, any strides; a Warp vector as `dtype` takes the last axis."""
+    return wp.from_torch(tensor.detach(), dtype=dtype, requires_grad=False, return_ctype=True)
+
+
+def launch(kernel: Any, dim: int | Sequence[int], inputs: Sequence[Any], device: torch.device) -> None:
+    """Runs `kernel` over `dim` threads on `device`; torch tensors among `inputs` must already be `view`s."""
+    if device.type == "cuda":
+        stream = wp.stream_from_torch(torch.cuda.current_stream(device))
+        wp.launch(kernel, dim=dim, inputs=list(inputs), stream=stream)
+    else:
+        wp.launch(kernel, dim=dim, inputs=list(inputs), device="cpu")
+
+
+def chunk_for(device: torch.device) -> int:
+    """Items per thread of a chunked kernel: one on a GPU, a long run on a CPU (whose launches are plain loops)."""
+    return 1 if device.type == "cuda" else CPU_CHUNK
