@@ -120,11 +120,16 @@ def contrastive_loss(pictures: Tensor, sentences: Tensor, scale: Tensor, same: T
     """CLIP's symmetric cross-entropy for a batch in which some pairs tell of the same thing.
 
     Args:
-        pictures, sentences: (B, joint) unit vectors; row i of one belongs to row i of the other.
+        pictures: (B, joint) unit vectors.
+        sentences: (B + K, joint) unit vectors; row i belongs to picture i, the last K only to no or other pictures.
         scale: the scalar that turns dot products into logits.
-        same: (B, B) bool, true where row i and row j have the same labels: those pairs are right answers too, and share
-            the target evenly (otherwise two red mugs in one batch would teach that a red mug is not a red mug).
+        same: (B, B + K) bool, true where picture and sentence tell of the same thing: all those are right answers and
+            share the target evenly (otherwise two red mugs in one batch would teach that a red mug is no red mug).
     """
     logits = scale * pictures @ sentences.T
-    target = same.float() / same.sum(dim=1, keepdim=True)
-    return 0.5 * (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target))
+    right = same.float()
+    own = len(pictures)
+    to_sentences = functional.cross_entropy(logits, right / right.sum(dim=1, keepdim=True))
+    columns = right[:, :own].T
+    to_pictures = functional.cross_entropy(logits[:, :own].T, columns / columns.sum(dim=1, keepdim=True))
+    return 0.5 * (to_sentences + to_pictures)
