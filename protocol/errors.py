@@ -8,8 +8,9 @@ succeed later without change. Tracebacks never travel; they stay in the job's lo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 KINDS = ("client", "resource", "worker", "server", "cancelled")
 
@@ -24,9 +25,9 @@ class MaquetteError(Exception):
     (numbers, paths of fields). attempt: which attempt of a job failed, 0 when it does not apply.
     """
 
-    code: ClassVar[str] | str = "internal"
-    kind: ClassVar[str] | str = "server"
-    retryable: ClassVar[bool] | bool = False
+    code: str = "internal"
+    kind: str = "server"
+    retryable: bool = False
 
     def __init__(
         self,
@@ -66,7 +67,7 @@ class MaquetteError(Exception):
             "attempt": self.attempt,
             "message": self.message[:MAX_TEXT],
             "hint": self.hint[:MAX_TEXT],
-            "detail": self.detail,
+            "detail": {str(key)[:64]: _plain(value) for key, value in list(self.detail.items())[:64]},
         }
 
     @staticmethod
@@ -87,6 +88,17 @@ class MaquetteError(Exception):
         error.attempt = values["attempt"] if type(values.get("attempt")) is int else 0
         error.detail = dict(values["detail"]) if type(values.get("detail")) is dict else {}
         return error
+
+
+def _plain(value: Any) -> Any:
+    """The value where a message header can carry it, otherwise its text."""
+    if value is None or type(value) in (bool, str, bytes):
+        return value[:MAX_TEXT] if isinstance(value, (str, bytes)) else value
+    if type(value) is int and -(2**63) <= value < 2**63 or type(value) is float and math.isfinite(value):
+        return value
+    if type(value) in (list, tuple):
+        return [_plain(one) for one in value[:64] if type(one) not in (list, tuple)]
+    return str(value)[:200]
 
 
 class ProtocolError(MaquetteError):

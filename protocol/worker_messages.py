@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The messages between the hub and its workers, one frozen dataclass each (protocol reference, section 4).
+
+Every message about a job carries the `fence` of its lease: a number that rises with each lease, so that what a
+lost worker still sends about an old attempt is seen and refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from . import checks
+from .arrays import Descriptor
+from .errors import MaquetteError
+from .fields import Message, any_job, descriptors, direction, error_map, job_id, line, u63, wire, word
+from .messages import Ack, BlobCheck, BlobNeed, BlobOk, BlobPut, Ephemeral, Error, Rejected, Welcome
+
+
+@dataclass(frozen=True)
+class Ready(Message):
+    """A worker is there (again). job and fence: the lease that it still holds, if any. caps: device, versions."""
+
+    TYPE = "READY"
+    worker: str = wire(checks.text(64, minimum=1, pattern="[A-Za-z0-9_.:-]+"))
+    pid: int = wire(u63)
+    software: str = wire(word)
+    min_major: int = wire(checks.integer(0, 255))
+    max_major: int = wire(checks.integer(0, 255))
+    token: bytes = wire(checks.octets(64), b"")
+    caps: dict[str, Any] = wire(checks.mapping, {})
+    job: str = wire(any_job, "")
+    fence: int = wire(u63, 0)
+
+
+@dataclass(frozen=True)
+class Beat(Message):
+    """A worker's sign of life. progress: a count that rises with every step of the job."""
+
+    TYPE = "BEAT"
+    state: str = wire(checks.one_of("warming", "idle", "busy"))
+    job: str = wire(any_job, "")
+    fence: int = wire(u63, 0)
+    progress: int = wire(u63, 0)
+    memory: int = wire(u63, 0)
+
+
+@dataclass(frozen=True)
+class Lease(Message):
+    """Run this job. until: seconds from now after which silence loses the lease."""
+
+    TYPE = "LEASE"
+    job: str = wire(job_id)
+    attempt: int = wire(checks.integer(1, 2**31))
+    fence: int = wire(u63)
+    until: float = wire(checks.number(0, 1e9))
+    kind: str = wire(checks.text(64, minimum=1))
+    spec: dict[str, Any] = wire(checks.mapping)
+
+
+@dataclass(frozen=True)
+class WorkerEvent(Message):
+    """A durable note from a job. number: 1, 2, ... within the attempt, so that a repeat is seen."""
+
+    TYPE = "EVENT"
+    job: str = wire(job_id)
+    fence: int = wire(u63)
+    number: int = wire(checks.integer(1, 2**31))
+    kind: str = wire(checks.one_of("started", "warning"))
+    text: str = wire(line, "")
+
+
+@dataclass(frozen=True)
+class WorkerEphemeral(Ephemeral):
+    """Progress or preview from a worker. A large preview's arrays fill frames here and become blobs at the hub."""
+
+    fence: int = wire(u63, 0)
+
+
+@dataclass(frozen=True)
+class Result(Message):
+    """The job is done; every array of the manifest has been uploaded."""
+
+    TYPE = "RESULT"
+    job: str = wire(job_id)
+    fence: int = wire(u63)
+    arrays: tuple[Descriptor, ...] = wire(descriptors)
+
+
+@dataclass(frozen=True)
+class Failed(Message):
+    """The job ended without a result, `cancelled` included."""
+
+    TYPE = "FAILED"
+    job: str = wire(job_id)
+    fence: int = wire(u63)
+    error: MaquetteError = wire(error_map)
+
+
+@dataclass(frozen=True)
+class WorkerCancel(Message):
+    """Stop working on this lease."""
+
+    TYPE = "CANCEL"
+    job: str = wire(job_id)
+    fence: int = wire(u63)
+
+
+@dataclass(frozen=True)
+class Stop(Message):
+    """End the worker process after the job at hand (`now`: give the job back first)."""
+
+    TYPE = "STOP"
+    now: bool = wire(checks.boolean, False)
+
+
+@dataclass(frozen=True)
+class Goodbye(Message):
+    """The worker leaves."""
+
+    TYPE = "GOODBYE"
+    reason: str = wire(line, "")
+
+
+WORKER_TO_HUB = direction(
+    Ready, Beat, WorkerEvent, WorkerEphemeral, Result, Failed, Goodbye, BlobCheck, BlobPut
+)
+HUB_TO_WORKER = direction(Welcome, Rejected, Lease, WorkerCancel, Stop, Ack, BlobNeed, BlobOk, Error)
