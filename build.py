@@ -155,13 +155,15 @@ def test(arguments: list[str]) -> int:
 
 
 def demo(arguments: list[str]) -> int:
-    """Run the demo inside the environment, see `tools/demo.py`; returns its exit code."""
+    """Run the demo inside the environment, see `blender_addon/__main__.py`; returns its exit code."""
     python = make_environment()
-    return subprocess.run([str(python), str(ROOT / "tools" / "demo.py"), *arguments], env=environment()).returncode
+    return subprocess.run([str(python), "-m", "blender_addon", *arguments], env=environment()).returncode
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="build.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="build.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("command", choices=("env", "demo", "test"))
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="arguments of the command; demo --help lists the demo's")
     chosen = parser.parse_args(arguments)
