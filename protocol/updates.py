@@ -193,7 +193,7 @@ def check_mesh(arrays: Mapping[str, NDArray[Any]]) -> None:
             continue
         if array.dtype != np.dtype(dtype) or array.shape != shape:
             raise ProtocolError(f"Mesh array {name} is {array.dtype} {array.shape}, expected {dtype} {shape}.")
-        if limit and array.size and not (0 <= int(array.min()) and int(array.max()) < limit):
+        if limit and array.size and not (int(array.min()) >= 0 and int(array.max()) < limit):
             raise ProtocolError(f"Mesh array {name} points outside 0..{limit - 1}.")
         if dtype == "<i4" and not limit and array.size:
             raise ProtocolError(f"Mesh array {name} points into an empty array.")

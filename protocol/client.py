@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A client of the hub on real sockets: `poll` for a GUI timer, `wait` for scripts, and no Python thread.
+
+Two DEALER sockets go to the hub, `ctl` for control and `blk` for bulk, so that a cancel never waits behind a
+mesh. libzmq's own I/O thread is C++ and never runs Python, which is what makes this safe inside Blender. Messages
+are sent with copy=True and received with copy=False: the other way round pyzmq starts a Python thread
+(add-on reference, section 1).
+
+    client = Client.local()                      # the hub of this machine, found by its connection file
+    job = client.submit(TextTo3DSpec("a red mushroom"))
+    result = client.wait(job)                    # scripts; or poll() from a timer and look at the updates
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import zmq
+
+from .errors import BadRequest, MaquetteError, NotConnected, TimedOut
+from .framing import MAX_FRAME
+from .local import ConnectionInfo, default_data_folder, read_connection_file
+from .session import BLK, CTL, Session
+from .specs import JobSpec
+from .updates import ConnectionState, JobView, Result, Update
+
+__all__ = ["Client", "new_job_id"]
+
+GONE_AFTER = 0.5  # seconds without an open connection before the session counts as lost
+LOOK_AGAIN = 0.5  # seconds between looks at the connection file while there is no hub
+
+
+def new_job_id() -> str:
+    """A fresh id of a job: 32 hex digits."""
+    return os.urandom(16).hex()
+
+
+class Client:
+    """One conversation with one hub. Not safe to share between threads; make one for each.
+
+    address: `tcp://host:port`. token: the secret of a local hub. connection_file: read instead of the two, and
+    read again whenever the hub is lost, so that a restarted hub is found under its new address. Nothing here
+    blocks except `wait`; making a client does not need a hub to be there.
+    """
+
+    def __init__(
+        self,
+        address: str = "",
+        *,
+        token: bytes = b"",
+        connection_file: Path | None = None,
+        software: str = "maquette",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if bool(address) == bool(connection_file):
+            raise BadRequest("A client needs an address or a connection file.", path="address")
+        self._clock = clock
+        self._file = connection_file
+        self._address = address
+        self._session = Session(software=software, token=token, new_id=lambda: os.urandom(16))
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._sockets: dict[str, zmq.Socket[bytes]] = {}
+        self._gone_since: float | None = None
+        self._look_at = 0.0
+        self._seen_file: tuple[str, str, int] | None = None
+        self._look_for_hub(clock())
+
+    @classmethod
+    def local(cls, data_folder: Path | None = None, *, software: str = "maquette") -> Client:
+        """The client of this machine's own hub (`data_folder` defaults to this user's), running or not yet."""
+        folder = default_data_folder() if data_folder is None else Path(data_folder)
+        return cls(connection_file=folder / "connection.json", software=software)
+
+    # How it stands
+
+    @property
+    def state(self) -> ConnectionState:
+        """OFFLINE, CONNECTING, READY or REFUSED."""
+        return self._session.state
+
+    @property
+    def problem(self) -> MaquetteError | None:
+        """Why the connection does not stand, where that is known."""
+        return self._session.problem
+
+    @property
+    def hub(self) -> str:
+        """Name and version of the hub's software, empty before the first welcome."""
+        return self._session.welcome.software if self._session.welcome is not None else ""
+
+    @property
+    def jobs(self) -> dict[str, JobView]:
+        """All jobs that this client submitted or watches, by id. To be read, not changed."""
+        return self._session.jobs
+
+    # What can be asked; none of these block
+
+    def submit(self, spec: JobSpec, job: str = "") -> str:
+        """Ask for a job and give its id back at once; JobAccepted follows when the hub has it on disk.
+
+        job: an id made earlier by `new_job_id` and written down; submitting the same spec under it again, also
+        from another process, makes no second job.
+        """
+        name = job or new_job_id()
+        self._session.submit(spec, name, self._clock())
+        self._flush()
+        return name
+
+    def cancel(self, job: str) -> None:
+        """End a job; JobFailed with errors.Cancelled follows. A job that had already ended stays as it is."""
+        self._session.cancel(job, self._clock())
+        self._flush()
+
+    def watch(self, job: str, after_seq: int = 0) -> None:
+        """Follow a job submitted earlier. after_seq=0 replays all its events, the result included."""
+        self._session.watch(job, after_seq, self._clock())
+        self._flush()
+
+    def forget(self, job: str) -> None:
+        """Stop following a job and free its result here; it goes on at the hub."""
+        self._session.forget(job)
+
+    def request_list(self, limit: int = 50, open_only: bool = False) -> None:
+        """Ask for the newest jobs of the hub; a JobsListed update follows."""
+        self._session.list_jobs(limit, open_only, self._clock())
+        self._flush()
+
+    # Driving it
+
+    def poll(self, budget_seconds: float = 0.004) -> list[Update]:
+        """Take what has arrived and send what is due, for at most about `budget_seconds`; never blocks.
+
+        Gives back the updates in the order in which they happened. Call it from a timer, every 20 to 50 ms while
+        jobs run and a few times a second otherwise.
+        """
+        now = self._clock()
+        end = now + budget_seconds
+        self._look_for_hub(now)
+        self._watch_connection(now)
+        busy = True
+        while busy and now < end:
+            busy = False
+            for channel, socket in list(self._sockets.items()):
+                try:
+                    frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                except zmq.Again:
+                    continue
+                self._session.receive(channel, [one.buffer for one in frames], now)
+                busy = True
+            self._flush()
+            now = self._clock()
+        self._session.tick(now)
+        self._flush()
+        updates = list(self._session.updates)
+        self._session.updates.clear()
+        return updates
+
+    def wait(
+        self, job: str, timeout: float | None = None, on_update: Callable[[Update], None] | None = None
+    ) -> Result:
+        """Block until the job has ended and give its result back; `on_update` sees every update meanwhile.
+
+        Raises the job's own error when it failed (errors.Cancelled when it was cancelled), TimedOut after `timeout`
+        seconds (the job goes on), BadRequest for a job that is neither submitted nor watched here.
+        """
+        if job not in self.jobs:
+            raise BadRequest(f"Job {job} is not followed by this client.", path="job", hint="Call watch(job) first.")
+        end = None if timeout is None else self._clock() + timeout
+        while True:
+            for update in self.poll(0.05):
+                if on_update is not None:
+                    on_update(update)
+            view = self.jobs[job]
+            if view.result is not None:
+                return view.result
+            if view.error is not None:
+                raise view.error
+            if end is not None and self._clock() > end:
+                raise TimedOut(f"Job {job} has not ended after {timeout:g} seconds; it goes on.")
+            self._sleep(0.05)
+
+    def wait_connected(self, timeout: float) -> None:
+        """Block until the hub answers. Raises its refusal, or NotConnected after `timeout` seconds."""
+        end = self._clock() + timeout
+        pending: list[Update] = []
+        while self.state is not ConnectionState.READY:
+            pending += self.poll(0.05)
+            if self.state is ConnectionState.REFUSED and self.problem is not None:
+                raise self.problem
+            if self._clock() > end:
+                where = self._address or str(self._file)
+                raise NotConnected(f"No hub answers at {where}.", hint="Start one with: maquette serve")
+            self._sleep(0.02)
+        self._session.updates.extendleft(reversed(pending))
+
+    def reconnect(self) -> None:
+        """Start the connection over, for example after a refusal was put right."""
+        self._look_at, self._seen_file = 0.0, None
+        self._close_sockets()
+        self._look_for_hub(self._clock())
+
+    def close(self) -> None:
+        """Say goodbye and free the sockets; returns at once, never waits for the hub."""
+        if self._context.closed:
+            return
+        self._session.leave()
+        self._flush()
+        self._close_sockets()
+        self._session.closed()
+        self._context.term()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Sockets
+
+    def _look_for_hub(self, now: float) -> None:
+        """Open the sockets, once there is an address; while there is no hub, see whether the file names a new one."""
+        if self._session.state is ConnectionState.READY or now < self._look_at:
+            return
+        self._look_at = now + LOOK_AGAIN
+        if self._file is None:
+            if not self._sockets:
+                self._open_sockets(self._address, now)
+            return
+        try:
+            info: ConnectionInfo = read_connection_file(self._file)
+        except NotConnected:
+            if self._session.state is ConnectionState.OFFLINE:
+                self._session.lost(now)
+            return
+        seen = (info.address, info.token, info.pid)
+        if seen == self._seen_file:
+            return
+        self._seen_file, self._address, self._session.token = seen, info.address, info.secret
+        self._close_sockets()
+        self._open_sockets(info.address, now)
+
+    def _open_sockets(self, address: str, now: float) -> None:
+        for channel, queue in ((CTL, 64), (BLK, 16)):
+            socket = self._context.socket(zmq.DEALER)
+            for option, value in (
+                (zmq.LINGER, 0), (zmq.IMMEDIATE, 1), (zmq.SNDHWM, queue), (zmq.MAXMSGSIZE, MAX_FRAME),
+                (zmq.HEARTBEAT_IVL, 5000), (zmq.HEARTBEAT_TIMEOUT, 15000), (zmq.HANDSHAKE_IVL, 5000),
+                (zmq.TCP_KEEPALIVE, 1), (zmq.RECONNECT_IVL, 100), (zmq.RECONNECT_IVL_MAX, 5000),
+            ):
+                socket.setsockopt(option, value)
+            try:
+                socket.connect(address)
+            except zmq.ZMQError as problem:
+                socket.close()
+                raise BadRequest(
+                    f"{address!r} is not an address that can be connected to ({problem}).", path="address",
+                    hint="It has the form tcp://host:port.",
+                ) from problem
+            self._sockets[channel] = socket
+        self._gone_since = None
+        self._session.opened(now)
+
+    def _close_sockets(self) -> None:
+        for socket in self._sockets.values():
+            socket.close(linger=0)
+        self._sockets.clear()
+
+    def _watch_connection(self, now: float) -> None:
+        """With IMMEDIATE=1 a socket that cannot send has no connection, which is seen long before a ping is due."""
+        if self._session.state is not ConnectionState.READY or self._session.outbox[CTL]:
+            self._gone_since = None
+            return
+        writable = all(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLOUT for socket in self._sockets.values())
+        if writable:
+            self._gone_since = None
+        elif self._gone_since is None:
+            self._gone_since = now
+        elif now - self._gone_since > GONE_AFTER:
+            self._gone_since = None
+            self._session.lost(now, NotConnected("The connection to the hub broke.", hint="It is tried again."))
+
+    def _flush(self) -> None:
+        for channel, socket in self._sockets.items():
+            queue = self._session.outbox[channel]
+            while queue:
+                try:
+                    socket.send_multipart(queue[0], zmq.NOBLOCK, copy=True)
+                except zmq.Again:
+                    break
+                queue.popleft()
+
+    def _sleep(self, seconds: float) -> None:
+        poller = zmq.Poller()
+        for socket in self._sockets.values():
+            poller.register(socket, zmq.POLLIN)
+        if self._sockets:
+            poller.poll(int(seconds * 1000))
+        else:
+            time.sleep(seconds)

@@ -1,0 +1,419 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client's side of the conversation as a state machine without I/O.
+
+Frames and the time go in, frames to send and updates come out; sockets and clocks belong to `client`. A request is
+kept and sent again until it is answered, because a ZeroMQ send is not a delivery; everything is safe to receive
+twice. Durable events are taken strictly in the order of their numbers: an old one is dropped, a gap makes the
+session watch the job again from its last number. A new session (the hub restarted, the connection broke) resumes
+every job that has not ended here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from . import framing
+from .arrays import Buffer, from_payload
+from .downloads import Downloads
+from .errors import (
+    Cancelled,
+    MaquetteError,
+    NotAllowed,
+    ProtocolError,
+    UnknownBlob,
+    UnknownJob,
+    UnknownSession,
+    VersionMismatch,
+)
+from .fields import MAX_JOBS, Message, read
+from .messages import (
+    HUB_TO_CLIENT,
+    Accepted,
+    Ack,
+    Bye,
+    Cancel,
+    Chunk,
+    Draining,
+    Ephemeral,
+    Error,
+    Event,
+    Hello,
+    Jobs,
+    List,
+    Ping,
+    Rejected,
+    Resume,
+    Submit,
+    Watch,
+    Welcome,
+)
+from .specs import JobSpec
+from .updates import (
+    ConnectionChanged,
+    ConnectionState,
+    JobAccepted,
+    JobChanged,
+    JobFailed,
+    JobFinished,
+    JobProgress,
+    JobsListed,
+    JobView,
+    JobWarning,
+    PreviewImage,
+    PreviewMesh,
+    Update,
+    check_mesh,
+    result_from_arrays,
+)
+
+CTL, BLK = "ctl", "blk"
+FIRST_RESEND, LAST_RESEND = 1.0, 5.0  # seconds between repeats of a request that is not answered
+PING_AFTER = 5.0  # seconds without a word from the hub (reference, section 7)
+DEAD_AFTER = 10.0  # seconds without an answer to that ping
+MAX_PREVIEW_BYTES = 16 << 20
+
+
+@dataclass
+class _Request:
+    """A request that waits for its answer. id: of its message; sent: how often."""
+
+    message: Message
+    channel: str
+    id: bytes
+    due: float = 0.0
+    wait: float = FIRST_RESEND
+    sent: int = 0
+
+
+class Session:
+    """One client's session. `new_id` gives 16 random bytes; times are seconds of any steady clock."""
+
+    def __init__(self, *, software: str, token: bytes, new_id: Callable[[], bytes]) -> None:
+        self.software = software
+        self.token = token
+        self.new_id = new_id
+        self.state = ConnectionState.OFFLINE
+        self.problem: MaquetteError | None = None
+        self.welcome: Welcome | None = None
+        self.jobs: dict[str, JobView] = {}
+        self.updates: deque[Update] = deque()
+        self.outbox: dict[str, deque[list[Buffer]]] = {CTL: deque(), BLK: deque()}
+        self.dropped = 0  # messages that were not readable
+        self._ready = {CTL: False, BLK: False}
+        self._requests: dict[Hashable, _Request] = {}
+        self._downloads = Downloads(lambda message: self._post(BLK, message))
+        self._counters: dict[tuple[str, str], int] = {}
+        self._handlers: dict[type[Message], Callable[[Any, str, bytes, float], None]] = {
+            Welcome: self._on_welcome, Rejected: self._on_rejected, Accepted: self._on_accepted, Jobs: self._on_jobs,
+            Event: self._on_event, Ephemeral: self._on_ephemeral, Chunk: self._on_chunk, Error: self._on_error,
+            Draining: self._on_draining,
+        }
+        self._heard = 0.0
+        self._pinged: float | None = None
+        self._ticks_since_ping = 0
+
+    # What the owner of the sockets says
+
+    def opened(self, now: float) -> None:
+        """New sockets are there: greet on the control connection."""
+        self._lose()
+        self._become(ConnectionState.CONNECTING, self.problem if self.state is ConnectionState.REFUSED else None)
+        self._greet(CTL, now)
+
+    def lost(self, now: float, problem: MaquetteError | None = None) -> None:
+        """The connection is gone, the sockets try to get it back: greet again as soon as they can."""
+        self._lose()
+        self._become(ConnectionState.CONNECTING, problem)
+        self._greet(CTL, now)
+
+    def closed(self) -> None:
+        """The owner closed the sockets."""
+        self._lose()
+        self._become(ConnectionState.OFFLINE, None)
+
+    def receive(self, channel: str, frames: Sequence[Buffer], now: float) -> None:
+        """One message came on `ctl` or `blk`. Unreadable ones are counted and dropped."""
+        try:
+            envelope = framing.decode(frames)
+            message = read(envelope, HUB_TO_CLIENT)
+        except MaquetteError:
+            self.dropped += 1
+            return
+        self._heard, self._pinged = now, None
+        handler = self._handlers.get(type(message))
+        if handler is not None:
+            handler(message, channel, envelope.re, now)
+
+    def tick(self, now: float) -> None:
+        """Time passed: repeat requests, ping, give up on a silent hub."""
+        for request in list(self._requests.values()):
+            greeting = isinstance(request.message, Hello)
+            if request.due <= now and (greeting or self._ready[request.channel]) and not self.outbox[request.channel]:
+                self._send_request(request, now)
+        self._downloads.tick(now)
+        if self.state is not ConnectionState.READY:
+            return
+        if self._pinged is None:
+            if now - self._heard > PING_AFTER:
+                self._pinged, self._ticks_since_ping = now, 0
+                self._post(CTL, Ping())
+        else:  # the ticks are counted so that a stall of this very process does not look like a dead hub
+            self._ticks_since_ping += 1
+            if now - self._pinged > DEAD_AFTER and self._ticks_since_ping > 3:
+                self.lost(now)
+
+    # What the user asks for
+
+    def submit(self, spec: JobSpec, job: str, now: float) -> None:
+        """Ask for a job under an id of 32 hex digits; sent until the hub has it on disk."""
+        self.jobs[job] = JobView(job)
+        self._request(("submit", job), CTL, Submit(bytes.fromhex(job), spec.kind, spec.to_map()), now)
+
+    def cancel(self, job: str, now: float) -> None:
+        """End a job. One that never left this process ends at once."""
+        view = self.jobs.setdefault(job, JobView(job, state="QUEUED"))
+        if view.ended:
+            return
+        view.cancel_asked = True
+        waiting = self._requests.get(("submit", job))
+        if waiting is None:
+            self._request(("cancel", job), CTL, Cancel(job), now)
+        elif not waiting.sent:
+            del self._requests[("submit", job)]
+            view.state = "CANCELLED"
+            self._fail_job(view, Cancelled())
+
+    def watch(self, job: str, after_seq: int, now: float) -> None:
+        """Follow a job that was submitted before, from its event number `after_seq` on."""
+        self.jobs[job] = JobView(job, state="QUEUED", seq=after_seq)
+        self._request(("watch", job), CTL, Watch(job, after_seq), now)
+
+    def forget(self, job: str) -> None:
+        """Stop following a job; it goes on at the hub."""
+        self.jobs.pop(job, None)
+        for kind in ("submit", "cancel", "watch"):
+            self._requests.pop((kind, job), None)
+        for kind in ("result", "preview_mesh", "preview_image"):
+            self._downloads.drop((kind, job))
+            self._counters.pop((job, kind), None)
+        self._counters.pop((job, "progress"), None)
+
+    def list_jobs(self, limit: int, open_only: bool, now: float) -> None:
+        """Ask how the hub's jobs stand; answered by a JobsListed update."""
+        self._request(("list",), CTL, List(limit, open_only), now)
+
+    def leave(self) -> None:
+        """Say goodbye; the jobs go on."""
+        if self._ready[CTL]:
+            self._post(CTL, Bye())
+
+    # Requests and answers
+
+    def _become(self, state: ConnectionState, problem: MaquetteError | None) -> None:
+        if (state, problem) != (self.state, self.problem):
+            self.state, self.problem = state, problem
+            self.updates.append(ConnectionChanged(state, problem))
+
+    def _lose(self) -> None:
+        for queue in self.outbox.values():
+            queue.clear()
+        self._ready = {CTL: False, BLK: False}
+        self._pinged = None
+        self._counters.clear()
+        self._downloads.disconnected()
+        for key in [key for key, one in self._requests.items() if isinstance(one.message, (Hello, Resume))]:
+            del self._requests[key]
+        for request in self._requests.values():
+            request.due, request.wait = 0.0, FIRST_RESEND
+
+    def _greet(self, channel: str, now: float) -> None:
+        sid = self.welcome.sid if self.welcome is not None and channel == BLK else b""
+        hello = Hello(framing.MAJOR, framing.MAJOR, self.software, channel, (), self.token, sid)
+        self._request(("hello", channel), channel, hello, now)
+
+    def _post(self, channel: str, message: Message, id: bytes = b"") -> None:
+        self.outbox[channel].append(framing.encode(message.to_envelope(id=id)))
+
+    def _request(self, key: Hashable, channel: str, message: Message, now: float) -> None:
+        self._requests[key] = request = _Request(message, channel, self.new_id())
+        if isinstance(message, Hello) or self._ready[channel]:
+            self._send_request(request, now)
+
+    def _send_request(self, request: _Request, now: float) -> None:
+        self._post(request.channel, request.message, request.id)
+        request.sent += 1
+        request.due = now + request.wait
+        request.wait = min(request.wait * 2, LAST_RESEND)
+
+    def _answered(self, re: bytes) -> Hashable:
+        """The key of the request that this message answers, now no longer waiting; None when there is none."""
+        for key, request in self._requests.items():
+            if re and request.id == re:
+                del self._requests[key]
+                return key
+        return None
+
+    # What the hub says
+
+    def _on_welcome(self, message: Welcome, channel: str, re: bytes, now: float) -> None:
+        if self._answered(re) != ("hello", channel):
+            return
+        self._ready[channel] = True
+        if channel == BLK:
+            self._downloads.connected(min(message.window, 4 << 20), now)
+            return
+        self.welcome = message
+        self._become(ConnectionState.READY, None)
+        self._greet(BLK, now)
+        for request in self._requests.values():
+            if request.channel == CTL and not isinstance(request.message, Hello):
+                self._send_request(request, now)
+        running = [one for one in self.jobs.values() if not one.ended and ("submit", one.job) not in self._requests]
+        for begin in range(0, len(running), MAX_JOBS):
+            part = {one.job: one.seq for one in running[begin : begin + MAX_JOBS]}
+            self._request(("resume", begin), CTL, Resume(part), now)
+
+    def _on_rejected(self, message: Rejected, channel: str, re: bytes, now: float) -> None:
+        key = self._answered(re)
+        if type(key) is tuple and key[0] == "hello":
+            self._lose()
+            self._become(ConnectionState.REFUSED, message.error)
+        elif type(key) is tuple and key[0] == "submit" and key[1] in self.jobs:
+            view = self.jobs[key[1]]
+            view.state = "FAILED"
+            self._fail_job(view, message.error)
+
+    def _on_accepted(self, message: Accepted, channel: str, re: bytes, now: float) -> None:
+        view = self.jobs.get(message.job)
+        if self._answered(re) != ("submit", message.job) or view is None:
+            return
+        if view.state == "SUBMITTING":
+            view.state = "QUEUED"
+        self.updates.append(JobAccepted(message.job))
+        self._request(("watch", message.job), CTL, Watch(message.job, view.seq), now)
+        if view.cancel_asked:
+            self._request(("cancel", message.job), CTL, Cancel(message.job), now)
+
+    def _on_jobs(self, message: Jobs, channel: str, re: bytes, now: float) -> None:
+        key = self._answered(re)
+        if key == ("list",):
+            self.updates.append(JobsListed(message.jobs))
+
+    def _on_event(self, message: Event, channel: str, re: bytes, now: float) -> None:
+        view = self.jobs.get(message.job)
+        if view is None or message.seq <= view.seq:
+            return
+        if message.seq > view.seq + 1:
+            if ("watch", message.job) not in self._requests:
+                self._request(("watch", message.job), CTL, Watch(message.job, view.seq), now)
+            return
+        view.seq = message.seq
+        if message.kind == "warning":
+            view.warnings.append(message.text)
+            self.updates.append(JobWarning(message.job, message.text))
+            return
+        view.state, view.attempt = message.state, message.attempt
+        self.updates.append(JobChanged(message.job, message.state, message.attempt, message.text))
+        if view.ended:
+            self._requests.pop(("cancel", message.job), None)
+            self._post(CTL, Ack(message.job, message.seq))
+        if message.state == "SUCCEEDED":
+            self._fetch_result(view, message, now)
+        elif message.state in ("FAILED", "CANCELLED"):
+            self._fail_job(view, message.error or Cancelled())
+
+    def _on_ephemeral(self, message: Ephemeral, channel: str, re: bytes, now: float) -> None:
+        view = self.jobs.get(message.job)
+        slot = (message.job, message.kind)
+        if view is None or view.ended or message.counter <= self._counters.get(slot, -1):
+            return
+        self._counters[slot] = message.counter
+        if message.kind == "progress":
+            view.stage, view.fraction, view.text = message.stage, message.fraction, message.text
+            view.seconds_left = message.seconds_left
+            self.updates.append(
+                JobProgress(message.job, message.stage, message.fraction, message.text, message.seconds_left)
+            )
+        elif any(one.where < 0 for one in message.arrays):
+            key = (message.kind, message.job)
+            self._downloads.fetch(
+                key, message.arrays, MAX_PREVIEW_BYTES, now, lambda arrays: self._preview(message, arrays),
+                lambda error: None,  # a preview that was replaced meanwhile; the next one comes
+            )
+        else:
+            try:
+                self._preview(message, from_payload(message.arrays, message.payload))
+            except ProtocolError:
+                self.dropped += 1
+
+    def _on_chunk(self, message: Chunk, channel: str, re: bytes, now: float) -> None:
+        self._downloads.chunk(message, now)
+
+    def _on_draining(self, message: Draining, channel: str, re: bytes, now: float) -> None:
+        self.lost(now)
+
+    def _on_error(self, message: Error, channel: str, re: bytes, now: float) -> None:
+        error = message.error
+        if isinstance(error, UnknownSession):
+            if self._ready[channel] and channel == CTL:
+                self.lost(now)
+            elif self._ready[channel]:
+                self._ready[BLK] = False
+                self._downloads.disconnected()
+                self._greet(BLK, now)
+            elif channel == BLK and ("hello", BLK) in self._requests:  # the hub forgot the session between the two
+                self.lost(now)
+        elif isinstance(error, UnknownBlob) and type(error.detail.get("hash")) is bytes:
+            self._downloads.missing(error.detail["hash"])
+        elif isinstance(error, UnknownJob):
+            self._answered(re)
+            view = self.jobs.get(message.job)
+            if view is not None and not view.ended and ("submit", message.job) not in self._requests:
+                view.state = "FAILED"
+                self._fail_job(view, error)
+        elif isinstance(error, (NotAllowed, VersionMismatch)):
+            self._become(self.state, error)
+        elif not error.retryable:  # a retryable one, such as a full disk, leaves the request waiting for its turn
+            self._answered(re)
+
+    # Results and previews
+
+    def _fetch_result(self, view: JobView, message: Event, now: float) -> None:
+        def finished(arrays: dict[str, NDArray[Any]]) -> None:
+            try:
+                view.result = result_from_arrays(arrays)
+            except ProtocolError as problem:
+                self._fail_job(view, problem)
+                return
+            view.fraction, view.seconds_left = 1.0, 0.0
+            self.updates.append(JobFinished(view.job, view.result))
+
+        for kind in ("preview_mesh", "preview_image"):
+            self._downloads.drop((kind, view.job))
+        limit = self.welcome.max_job_bytes if self.welcome is not None else 4 << 30
+        self._downloads.fetch(
+            ("result", view.job), message.arrays, limit, now, finished, lambda error: self._fail_job(view, error)
+        )
+
+    def _preview(self, message: Ephemeral, arrays: dict[str, NDArray[Any]]) -> None:
+        facts = (message.stage, message.fraction, message.counter)
+        if message.kind == "preview_image" and "image" in arrays:
+            self.updates.append(PreviewImage(message.job, arrays["image"].tobytes(), *facts))
+        elif message.kind == "preview_mesh" and "colours" in arrays:
+            try:
+                check_mesh(arrays)
+            except ProtocolError:
+                self.dropped += 1
+                return
+            self.updates.append(
+                PreviewMesh(message.job, arrays["vertices"], arrays["faces"], arrays["colours"], *facts)
+            )
+
+    def _fail_job(self, view: JobView, error: MaquetteError) -> None:
+        view.error = error
+        self.updates.append(JobFailed(view.job, error))
