@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How much each noise level counts in distillation: w(t), as plain functions of alpha_bar."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Weighting = Literal["uniform", "sigma2", "fantasia3d", "min_snr"]
+WEIGHTINGS: tuple[Weighting, ...] = ("uniform", "sigma2", "fantasia3d", "min_snr")
+MIN_SNR_GAMMA = 5.0  # Hang et al. 2023, section 3.4
+
+
+def weight(name: Weighting, alpha_bar: Tensor, residual: Literal["noise", "clean"] = "noise") -> Tensor:
+    """w(t) for each alpha_bar, of the same shape.
+
+    uniform: 1, Magic3D's coarse stage. sigma2: 1 - alpha_bar, DreamFusion (appendix) and threestudio's default.
+    fantasia3d: sqrt(alpha_bar) * (1 - alpha_bar), which spares the noisiest levels (Chen et al. 2023). min_snr:
+    min(snr, 5) for clean residuals and min(snr, 5) / snr for noise residuals, so that no level dominates a squared
+    error (Hang et al. 2023).
+    """
+    if name == "uniform":
+        return torch.ones_like(alpha_bar)
+    if name == "sigma2":
+        return 1 - alpha_bar
+    if name == "fantasia3d":
+        return alpha_bar.sqrt() * (1 - alpha_bar)
+    if name == "min_snr":
+        snr = alpha_bar / (1 - alpha_bar).clamp_min(1e-12)
+        capped = snr.clamp_max(MIN_SNR_GAMMA)
+        return capped if residual == "clean" else capped / snr.clamp_min(1e-12)
+    raise ValueError(f"weighting {name!r} is none of {', '.join(WEIGHTINGS)}")

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the embedded prior knows of a prompt.
+
+It was trained on a few dozen kinds of thing. A prompt outside of them still runs, and the user is told which known
+thing it will come out as. Kinds are compared by the sentence encoder's cosine, because "cup" and "mug" should agree;
+colours and patterns are read as exact words, because to the encoder red and blue are nearly the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from backend.priors.sentence_encoder import SentenceEncoder
+
+UNSURE_BELOW = 0.45  # cosine under which the nearest kind is called a guess
+ALTERNATIVES = 3
+
+Words = Mapping[str, Sequence[str]]
+"""Plain names, each with its synonyms."""
+
+
+@dataclass(frozen=True)
+class NearestKnown:
+    """What of a prompt the embedded prior knows.
+
+    Attributes:
+        kind: the nearest kind of thing, and
+        cosine: how near the prompt is to it, -1..1.
+        alternatives: the next nearest kinds.
+        colours, patterns: plain names of those that the prompt mentions.
+        sure: the prompt names the kind, or comes near it; otherwise the result will look like `kind`, perhaps unlike
+            what was meant.
+    """
+
+    kind: str
+    cosine: float
+    alternatives: tuple[str, ...]
+    colours: tuple[str, ...]
+    patterns: tuple[str, ...]
+    sure: bool
+
+    def to_map(self) -> dict[str, Any]:
+        """For the job's report."""
+        return {"kind": self.kind, "cosine": round(self.cosine, 3), "alternatives": list(self.alternatives),
+                "colours": list(self.colours), "patterns": list(self.patterns), "sure": self.sure}
+
+    def sentence(self) -> str:
+        """For a person."""
+        if self.sure:
+            return f"The embedded prior takes this for: {self.kind}."
+        return (f"The embedded prior doesn't know this. The nearest things it knows: {self.kind}, "
+                f"{', '.join(self.alternatives)}. Set `prior` to a larger model for anything else.")
+
+
+class Vocabulary:
+    """The kinds, colours and patterns that a prior was trained on, ready to be compared with prompts.
+
+    Args:
+        kinds, colours, patterns: plain names with their synonyms.
+        encoder: the prior's sentence encoder; all kinds are read once, here.
+    """
+
+    def __init__(self, kinds: Words, colours: Words, patterns: Words, encoder: SentenceEncoder) -> None:
+        if not kinds:
+            raise ValueError("a vocabulary needs at least one kind")
+        self._kinds, self._colours, self._patterns = kinds, colours, patterns
+        self._encoder = encoder
+        self._names = [(name, word) for name, synonyms in kinds.items() for word in (name, *synonyms)]
+        self._vectors: Tensor = encoder.vectors([_phrase(word) for _, word in self._names])
+
+    def nearest(self, prompt: str) -> NearestKnown:
+        """The kinds nearest to the prompt.
+
+        A kind that the prompt names wins over all others, the first one named over later ones, because the thing
+        itself comes first in "a lamp on a table"; the longest name wins where several start at the same place.
+        """
+        cosines = (self._vectors @ self._encoder.vectors([prompt])[0]).tolist()
+        best: dict[str, float] = {}
+        for (name, _), cosine in zip(self._names, cosines, strict=True):
+            best[name] = max(cosine, best.get(name, -1.0))
+        named: dict[str, tuple[int, int]] = {}
+        for name, word in self._names:
+            found = _find(word, prompt)
+            if found is not None:
+                named[name] = max((-found.start(), len(found.group())), named.get(name, (-len(prompt), 0)))
+        order = sorted(best, key=lambda name: (named.get(name, (-len(prompt) - 1, 0)), best[name]), reverse=True)
+        kind = order[0]
+        return NearestKnown(
+            kind=kind,
+            cosine=best[kind],
+            alternatives=tuple(order[1:1 + ALTERNATIVES]),
+            colours=_mentioned(self._colours, prompt),
+            patterns=_mentioned(self._patterns, prompt),
+            sure=kind in named or best[kind] >= UNSURE_BELOW,
+        )
+
+
+def _phrase(word: str) -> str:
+    return f"{'an' if word[:1].lower() in 'aeiou' else 'a'} {word}"
+
+
+def _find(word: str, prompt: str) -> re.Match[str] | None:
+    """The word (or its plural in s) in the prompt, as whole words."""
+    return re.search(rf"\b{re.escape(word)}(?:e?s)?\b", prompt, flags=re.IGNORECASE)
+
+
+def _mentioned(words: Words, prompt: str) -> tuple[str, ...]:
+    """Plain names that the prompt mentions, in its order; "dark green" doesn't count as "green" too."""
+    spans: list[tuple[int, int, str]] = []
+    for name, synonyms in words.items():
+        for word in (name, *synonyms):
+            spans += [(m.start(), m.end(), name)
+                      for m in re.finditer(rf"\b{re.escape(word)}\b", prompt, flags=re.IGNORECASE)]
+    outer = [one for one in spans
+             if not any(other[0] <= one[0] and one[1] <= other[1] and other[1] - other[0] > one[1] - one[0]
+                        for other in spans)]
+    return tuple(dict.fromkeys(name for _, _, name in sorted(outer)))
+
+
+_vocabulary: Vocabulary | None = None
+
+
+def nearest_known(prompt: str, encoder: SentenceEncoder) -> NearestKnown:
+    """What the shipped prior knows of a prompt; the vocabulary is read once in a process."""
+    global _vocabulary
+    if _vocabulary is None:
+        from backend.embedded.objects import known_words
+
+        words = known_words()
+        _vocabulary = Vocabulary(_as_words(words["kinds"]), _as_words(words["colours"]), _as_words(words["patterns"]),
+                                 encoder)
+    return _vocabulary.nearest(prompt)
+
+
+def _as_words(words: Words | Sequence[str]) -> Words:
+    return words if isinstance(words, Mapping) else dict.fromkeys(words, ())

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading a diffusers folder, with every way in which it can be wrong told in words that a user can act on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from backend.priors.files import no_network, sha256_of
+from protocol.errors import BrokenWeights, PriorNotFound
+
+CHOOSE = "Set `prior` to another folder or id, or leave it empty for the embedded prior."
+_SKIP_SAFETY = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """The content of model_index.json. Raises PriorNotFound or BrokenWeights."""
+    if not folder.is_dir():
+        raise PriorNotFound(f"There is no folder {folder}.", hint=CHOOSE)
+    path = folder / "model_index.json"
+    if not path.is_file():
+        raise PriorNotFound(
+            f"{folder} is not a diffusers model: it has no model_index.json.",
+            hint="Choose the folder that holds model_index.json beside unet/ and scheduler/. " + CHOOSE,
+        )
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BrokenWeights(f"{path} can't be read: {error}", hint="Download the model again. " + CHOOSE) from error
+    if not isinstance(index, dict) or not isinstance(index.get("_class_name"), str):
+        raise BrokenWeights(f"{path} doesn't name a pipeline class.", hint="Download the model again. " + CHOOSE)
+    return index
+
+
+def read_config(folder: Path, component: str, name: str = "config.json") -> dict[str, Any]:
+    """The configuration of one component. Raises BrokenWeights if it is missing or not JSON."""
+    path = folder / component / name
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BrokenWeights(
+            f"{folder} is incomplete: {component}/{name} can't be read ({error}).",
+            hint="Download the model again. " + CHOOSE,
+        ) from error
+    if not isinstance(config, dict):
+        raise BrokenWeights(f"{path} is not a configuration.", hint="Download the model again. " + CHOOSE)
+    return config
+
+
+def check_safetensors(path: Path) -> None:
+    """Raises BrokenWeights unless header and length of a safetensors file agree. Reads only the header.
+
+    The format begins with the header's length (8 bytes, little endian) and the header, JSON whose data_offsets end
+    where the file ends.
+    """
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if size < 8 or length > size - 8:
+                raise ValueError("it ends inside its header")
+            header = json.loads(stream.read(length))
+        expected = 8 + length + max((entry["data_offsets"][1] for name, entry in header.items()
+                                     if name != "__metadata__"), default=0)
+        if size != expected:
+            raise ValueError(f"it has {size:,} bytes of {expected:,}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise BrokenWeights(
+            f"The weights file {path} is damaged: {error}.",
+            hint="The download was probably interrupted: delete the file and download it again. " + CHOOSE,
+            detail={"path": str(path), "size": size},
+        ) from error
+
+
+def variant_of(folder: Path) -> str | None:
+    """'fp16' when the folder holds its weights only under that name, else None."""
+    names = [path.name for path in folder.glob("*/*.safetensors")]
+    plain = [name for name in names if ".fp16." not in name]
+    return "fp16" if names and not plain else None
+
+
+def weights_revision(folder: Path, cache_folder: Path | None = None) -> str:
+    """12 hex digits that change when the UNet's weights do."""
+    files = sorted((folder / "unet").glob("*.safetensors"))
+    if not files:
+        raise BrokenWeights(
+            f"{folder} is incomplete: unet/ holds no safetensors weights.",
+            hint="Download it in safetensors format; older .bin files can run code and are not loaded. " + CHOOSE,
+        )
+    return sha256_of(files[0], cache_folder)[:12]
+
+
+def load_pipeline(folder: Path, dtype: torch.dtype, **given: Any) -> Any:
+    """`DiffusionPipeline.from_pretrained` on a local folder, offline, safetensors only.
+
+    Args:
+        given: components to use instead of the folder's, None for "leave it out".
+
+    Raises:
+        BrokenWeights: with the file or component at fault.
+    """
+    index = read_index(folder)
+    for path in sorted(folder.glob("*/*.safetensors")):
+        if given.get(path.parent.name, ...) is ...:
+            check_safetensors(path)
+    accepted = {name: value for name, value in _SKIP_SAFETY.items() if name in index}
+    from diffusers import DiffusionPipeline
+    from diffusers.utils import logging
+
+    # Diffusers warns that our text encoder is not the class it expects, and about the absent safety checker; both are
+    # decided here, and a worker's log should not alarm anybody.
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        with no_network():
+            pipeline = DiffusionPipeline.from_pretrained(
+                folder, torch_dtype=dtype, local_files_only=True, use_safetensors=True, variant=variant_of(folder),
+                **{**accepted, **given})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
+        raise BrokenWeights(
+            f"{folder} could not be loaded as {index['_class_name']}: {_first_line(error)}",
+            hint="It is incomplete or made for another version of diffusers: download it again. " + CHOOSE,
+        ) from error
+    finally:
+        logging.set_verbosity(level)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:300] if lines else type(error).__name__
