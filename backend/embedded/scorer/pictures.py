@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from backend.embedded.training.conditioning import to_linear, to_srgb
+from backend.embedded.objects.shading import linear_to_srgb, srgb_to_linear
 
 
 class Chance:
@@ -39,7 +39,7 @@ class Chance:
 def lit(colour: Tensor, normals: Tensor, light: Tensor, ambient: Tensor) -> Tensor:
     """Lambert's law on linear values: colour (B, 3, H, W) sRGB, normals (B, 3, H, W) unit, light (B, 3, 1, 1) unit."""
     facing = (normals * light).sum(dim=1, keepdim=True).clamp_min(0.0)
-    return to_srgb(to_linear(colour) * (ambient + (1.0 - ambient) * facing))
+    return linear_to_srgb(srgb_to_linear(colour) * (ambient + (1.0 - ambient) * facing))
 
 
 def lights(chance: Chance, widest: float) -> Tensor:
@@ -105,7 +105,8 @@ def backgrounds(chance: Chance, size: int) -> Tensor:
     cells = chance.uniform(2.0, 8.0).round()
     checks = ((axis[None, None, None] * cells).floor() + (axis[None, None, :, None] * cells).floor()) % 2.0
     ground = torch.where(chance.hit(0.1), plain + (other - plain) * checks, ground)
-    return (ground + chance.uniform(0.0, 0.3) * chance.clouds(3, 5, size)).clamp(0.0, 1.0)
+    clouds = chance.hit(0.4) * chance.uniform(0.0, 0.3) * chance.clouds(3, 5, size)
+    return (ground + clouds).clamp(0.0, 1.0)
 
 
 def varied(albedo: Tensor, normals: Tensor, generator: torch.Generator) -> Tensor:
@@ -139,4 +140,4 @@ def varied(albedo: Tensor, normals: Tensor, generator: torch.Generator) -> Tenso
     soft = functional.avg_pool2d(functional.pad(picture, (1, 1, 1, 1), mode="replicate"), 3, 1)
     picture = torch.where(chance.hit(0.2), soft, picture)
     noise = torch.randn(picture.shape, generator=generator)
-    return (picture + chance.uniform(0.0, 0.04) * noise).clamp(0.0, 1.0)
+    return (picture + chance.uniform(0.0, 0.03) * noise).clamp(0.0, 1.0)

@@ -12,12 +12,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from backend.embedded import objects as catalogue
 from backend.embedded.scorer.network import PICTURE_SIZE
 
 SEED = 20_481
@@ -32,7 +32,8 @@ class StockSettings:
     """What is drawn: `objects` things, `views` pictures and `captions` wordings of each.
 
     Cameras: azimuth anywhere; elevation uniform in `elevation` degrees; zoom uniform in `zoom` (1 is the default
-    framing). Wider than the prior's, because the judge looks from where nothing was optimised.
+    framing). Wider than the prior's, because the judge looks from where nothing was optimised. `held_out` is the share
+    of objects with a combination that the prior never sees: a judge must know them, and they are what it will judge.
     """
 
     objects: int = 6000
@@ -40,6 +41,7 @@ class StockSettings:
     captions: int = 3
     elevation: tuple[float, float] = (-20.0, 70.0)
     zoom: tuple[float, float] = (0.85, 1.15)
+    held_out: float = 0.2
     seed: int = SEED
 
     def __post_init__(self) -> None:
@@ -86,7 +88,7 @@ class Stock:
 _TENSORS = ("albedo", "normals", "owner", "captions", "vectors", "same", "labels")
 
 
-def names_of(thing: Any) -> tuple[str, str, str]:
+def names_of(thing: catalogue.ProceduralObject) -> tuple[str, str, str]:
     """Kind, colour and pattern of an object as the heads name them."""
     return thing.kind, thing.colour or MATERIAL, thing.pattern
 
@@ -98,11 +100,11 @@ def draw(
     batch: int = 64,
 ) -> Stock:
     """Draws objects, renders them and encodes their captions. `encode` turns sentences into vectors (P, 384)."""
-    from backend.embedded import objects as catalogue
-
     rng = np.random.default_rng(settings.seed)
-    things = [catalogue.sample(rng, "all") for _ in range(settings.objects)]
-    wordings = [catalogue.captions(thing, rng, settings.captions) for thing in things]
+    splits = rng.random(settings.objects) < settings.held_out
+    things = [catalogue.sample(rng, "held_out" if split else "train") for split in splits]
+    tell(f"drew {len(things)} objects of {len(catalogue.KINDS)} kinds")
+    wordings = [catalogue.captions(thing.recipe, rng, settings.captions) for thing in things]
     count = settings.objects * settings.views
     albedo = torch.empty(count, PICTURE_SIZE, PICTURE_SIZE, 4, dtype=torch.uint8)
     normals = torch.empty(count, PICTURE_SIZE, PICTURE_SIZE, 3, dtype=torch.int8)

@@ -119,8 +119,10 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
-        network = ScorerNetwork(Sizes(*(tuple(stock.names[head]) for head in ("kind", "colour", "pattern"))))
-    network = network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        network = ScorerNetwork(
+            Sizes(tuple(stock.names["kind"]), tuple(stock.names["colour"]), tuple(stock.names["pattern"]))
+        )
+    network = network.to(memory_format=torch.channels_last).train()
     last = settings.steps if stop_at is None else min(stop_at, settings.steps)
     run = Run(network, settings, folder / "checkpoint.pt")
     began, first, recent = clock(), run.step, 0.0
@@ -145,4 +147,5 @@ def train(
             tell(f"step {run.step} of {settings.steps}: loss {recent:.3f}, {pace:.2f} s a step")
         if run.step % settings.save_every == 0 or run.step == last:
             run.save()
-    return network.eval()
+    network.eval()
+    return network
