@@ -100,8 +100,8 @@ class Coarse:
     views: int
     pixels: int
     grid: HashGridSize
-    march_step: float
-    """Length of a ray-marching step in field units."""
+    samples: int
+    """Ray-marching samples along the diagonal of the box."""
     occupancy: int
     """Cells along an edge of the occupancy grid."""
     occupancy_every: int
@@ -167,7 +167,7 @@ DRAFT = Preset(
         views=4,  # [ours] four orthogonal azimuths see every side in one step
         pixels=32,  # the embedded pixel prior's own size
         grid=HashGridSize(levels=8, log2_entries=15, base=8, finest=96, hidden=32),  # [ours] 32 pixels show no more
-        march_step=2.0 / 56,  # [ours]
+        samples=96,  # [ours] a step of 0.036, half a pixel at 32 x 32
         occupancy=32,  # [TS]
         occupancy_every=16,  # [TS]
         learning_rate=0.01,  # [TS]
@@ -205,7 +205,7 @@ STANDARD = Preset(
         views=8,  # [TS] README: its own showcase uses 8
         pixels=64,  # [M3D]
         grid=HashGridSize(levels=16, log2_entries=19, base=16, finest=2048, hidden=64),  # [TS], finest halved
-        march_step=2.0 / 256,
+        samples=384,  # [ours] [TS] has 512
         occupancy=64,
         occupancy_every=16,  # [TS]
         learning_rate=0.01,  # [TS]
@@ -245,7 +245,7 @@ PAPER = Preset(
         views=32,  # [M3D]
         pixels=64,  # [M3D]
         grid=HashGridSize(levels=16, log2_entries=19, base=16, finest=4096, hidden=64),  # [M3D] through [TS]
-        march_step=3.4641 / 1024,  # [M3D] 1024 samples along the diagonal
+        samples=1024,  # [M3D]
         occupancy=256,  # [M3D]
         occupancy_every=10,  # [M3D]
         learning_rate=0.01,  # [TS]

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Between a recipe and a prior: packs what was rendered, asks for an opinion, gives back a loss.
+
+The recipe's stages differ in what they optimise, not in how they listen; this is the listening. It also shades a
+render the way the prior is told it was shaded, and chooses the background for priors without an alpha channel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from backend.distillation.guidance import Guidance as Asking
+from backend.distillation.sds import DistillationSettings, ScoreDistillation
+from backend.jobs.presets import Guidance, LightRange
+from backend.priors.base import GREY, Prior
+from backend.priors.prompts import PromptBook
+from backend.priors.views import ViewCondition
+from backend.render.cameras import Cameras
+from backend.render.lighting import shade
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a renderer saw: colour (B, H, W, 3) sRGB premultiplied by opacity (B, H, W, 1); normal (B, H, W, 3) or None."""
+
+    colour: Tensor
+    opacity: Tensor
+    normal: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """loss: to be added to the stage's other terms. picture: (H, W, 3) in 0..1, what the prior thinks the first view
+    should look like, for the preview."""
+
+    loss: Tensor
+    picture: Tensor
+
+
+class Guide:
+    """A prior with its prompt, ready to judge the renders of one stage."""
+
+    def __init__(self, prior: Prior, book: PromptBook, settings: Guidance, generator: torch.Generator):
+        self.prior = prior
+        self.settings = settings
+        self.generator = generator
+        form = "clean" if settings.form == "target" else settings.form
+        self.distillation = ScoreDistillation(
+            Asking(prior, book, settings.scale),
+            DistillationSettings(
+                form=form, weighting=settings.weighting, rescale=settings.rescale, nonfinite="skip"  # type: ignore[arg-type]
+            ),
+            generator,
+        )
+
+    def light(self, seen: Seen, cameras: Cameras, light: LightRange, shading: tuple[Tensor, bool] | None) -> Seen:
+        """The render as it looks under this step's light, or as it is."""
+        if shading is None or seen.normal is None:
+            return seen
+        directions, hidden = shading
+        albedo = seen.opacity.expand_as(seen.colour) if hidden else seen.colour
+        return Seen(shade(albedo, seen.normal, directions, light.ambient, seen.opacity), seen.opacity, seen.normal)
+
+    def pack(self, seen: Seen, random_background: float) -> Tensor:
+        """(B, 3 or 4, H, W) as the prior wants to see it."""
+        background: Tensor | float = GREY
+        if self.prior.traits.channels == "rgb" and float(torch.rand((), generator=self.generator)) < random_background:
+            background = torch.rand(3, generator=self.generator).to(seen.colour.device)
+        return self.prior.pack_composited(seen.colour + (1 - seen.opacity) * background, seen.opacity)
+
+    def view(self, cameras: Cameras, shading: tuple[Tensor, bool] | None) -> ViewCondition:
+        """How the prior is told where it looks from and what light there is."""
+        if shading is None:
+            return ViewCondition.from_cameras(cameras)
+        lit = torch.ones(len(cameras), device=cameras.device)
+        return ViewCondition.from_cameras(cameras, lit, cameras.to_camera_frame(shading[0]))
+
+    def judge(self, images: Tensor, view: ViewCondition, share: float) -> Opinion:
+        """The prior's opinion of packed renders at `share` (0..1) of the stage. Raises TrainingDiverged on NaN."""
+        t_max = max(self.settings.t_max.at(share), self.settings.t_min + 0.01)
+        if self.settings.form != "target":
+            result = self.distillation(images, view, t_min=self.settings.t_min, t_max=t_max)
+            return Opinion(result.loss, self.prior.decode(result.x0[:1])[0, :3].permute(1, 2, 0))
+        target = self.distillation.target(
+            images.detach(), view, steps=self.settings.target_steps, t_min=self.settings.t_min, t_max=t_max
+        )
+        seen = torch.nn.functional.interpolate(images, size=target.images.shape[-2:], mode="area")
+        # In the scale of the other forms: half the squared residual of values in -1..1, summed over an image.
+        loss = 2.0 * (seen - target.images).square().sum() / len(images)
+        return Opinion(loss, target.images[0, :3].permute(1, 2, 0))
