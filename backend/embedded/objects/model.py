@@ -79,6 +79,12 @@ class ProceduralObject:
     def pattern(self) -> str:
         return self.recipe.pattern
 
+    def captions(self, rng: np.random.Generator, n: int = 1) -> list[str]:
+        """n captions in varied wording; see `captions`."""
+        from .captions import captions
+
+        return captions(self.recipe, rng, n)
+
 
 def transformed(primitives: FloatArray, matrix: np.ndarray, shift: np.ndarray) -> FloatArray:
     """The same object after p -> matrix @ p + shift. matrix: (3, 3), invertible; shift: (3,). Returns a new array."""
@@ -117,13 +123,20 @@ def surface_points(primitives: FloatArray) -> npt.NDArray[np.float64]:
     return points[np.abs(d) < 0.01 * extent]
 
 
-def normalised(primitives: FloatArray) -> FloatArray:
-    """Centred at the centre of the bounding box and scaled to a bounding sphere of RADIUS about that centre."""
+def normalising(primitives: FloatArray) -> tuple[float, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """The map p -> scale * p + shift (3,) that centres the object's bounding box and gives its bounding sphere about
+    that centre RADIUS; and the bounding box (2, 3) of the mapped object."""
     points = surface_points(primitives)
     centre = (points.min(axis=0) + points.max(axis=0)) / 2
-    radius = float(np.linalg.norm(points - centre, axis=1).max())
-    scale = RADIUS / radius
-    return transformed(primitives, np.eye(3) * scale, -centre * scale)
+    scale = RADIUS / float(np.linalg.norm(points - centre, axis=1).max())
+    shift = -centre * scale
+    return scale, shift, np.stack([points.min(axis=0), points.max(axis=0)]) * scale + shift
+
+
+def normalised(primitives: FloatArray) -> FloatArray:
+    """The object after its `normalising` map."""
+    scale, shift, _ = normalising(primitives)
+    return transformed(primitives, np.eye(3) * scale, shift)
 
 
 def with_pattern_frame(primitives: FloatArray) -> FloatArray:

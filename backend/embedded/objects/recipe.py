@@ -62,7 +62,8 @@ class Kind:
     accent_paint: its natural colour otherwise.
     colours: the colours most natural to it, drawn more often. patterns: those that suit it besides plain, None for
     all. carries: it has a top that things stand on. wears: it has a head for hats. proportions: whether it may be
-    stretched. small: it is a thing that others carry.
+    stretched. small: it is a thing that others carry. hat: it is something to wear; its
+    builder's `wear_on` tells its opening.
     """
 
     name: str
@@ -75,4 +76,5 @@ class Kind:
     carries: bool = False
     wears: bool = False
     small: bool = False
+    hat: bool = False
     proportions: tuple[str, ...] = field(default=("tall", "squat", "wide", "narrow"))

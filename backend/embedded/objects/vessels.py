@@ -30,9 +30,10 @@ def teacup(b: Builder) -> None:
 def vase(b: Builder) -> None:
     b.ellipsoid((0, 0, 0.8), (0.66, 0.66, b.vary(0.8)))
     b.cone((0, 0, 0), 0.42, 0.5, 0.3, blend=0.1)
-    b.cone((0, 0, 1.35), 0.34, 0.3, 0.4, blend=0.2)
-    b.cone((0, 0, 1.68), 0.28, 0.5, 0.28, blend=0.1)
-    b.cone((0, 0, 1.0), 0.16, 0.42, 1.0, "black", cut=True)
+    b.cylinder((0, 0, 1.6), 0.3, 0.5, blend=0.25)
+    b.cone((0, 0, 1.75), 0.3, 0.5, 0.25, blend=0.1)
+    b.cone((0, 0, 1.0), 0.2, 0.24, 0.8, "black", cut=True)
+    b.cone((0, 0, 1.8), 0.24, 0.45, 0.21, "flat main", cut=True)
 
 
 def bowl(b: Builder) -> None:
