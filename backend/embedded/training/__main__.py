@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Command line of the recipes: `python -m backend.embedded.training dataset|pixel|autoencoder|latent|export ...`.
+
+`dataset` fills a folder with shards and may run beside training; the recipes train from that folder into a run folder
+and continue from its checkpoint by themselves; `--finish` decays the learning rate to the end.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import torch
+
+from .loop import LoopSettings, Trainer
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is CUDA where present, else the CPU."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    pass
+
+
+@main.command()
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="folder that receives the shards")
+@click.option("--size", default=32, help="pixels a side")
+@click.option("--shards", default=40, help="how many shards the folder should hold")
+@click.option("--objects", default=256, help="objects a shard")
+@click.option("--views", default=6, help="pictures an object")
+@click.option("--captions", default=3, help="wordings an object")
+@click.option("--samples", default=2, help="rays a pixel and side")
+@click.option("--close", is_flag=True, help="zoom 0.55 to 1.1 instead of 0.9 to 1.1, for the fine prior")
+@click.option("--seed", default=1)
+@click.option("--device", default="auto")
+@click.option("--threads", default=1)
+def dataset(
+    data: Path, size: int, shards: int, objects: int, views: int, captions: int, samples: int, close: bool, seed: int,
+    device: str, threads: int,
+) -> None:  # fmt: skip
+    """Render captioned shards; those already there are kept."""
+    from .dataset import ShardSettings, write_shard, write_watch
+    from .procedural import Procedural
+    from .sentences import SentenceEncoder
+    from .watch import TURN
+
+    torch.set_num_threads(threads)
+    place = pick_device(device)
+    data.mkdir(parents=True, exist_ok=True)
+    encode = SentenceEncoder(place)
+    source = Procedural()
+    zoom = (0.55, 1.1) if close else (0.9, 1.1)
+    settings = ShardSettings(size, objects, views, captions, samples, zoom, "train", seed)
+    write_watch(data, ShardSettings(size, 8, TURN, 1, samples, zoom, "held_out", seed), source, encode, str(place))
+    for number in range(shards):
+        click.echo(str(write_shard(data, number, settings, source, encode, str(place)).name))
+
+
+def train(recipe_name: str, data: Path, run: Path, settings: LoopSettings, hours: float | None, steps: int | None,
+          finish: bool, decay_last: int, device: str, threads: int, size: str, start: Path | None,
+          extra: dict[str, Path]) -> None:  # fmt: skip
+    """Build the recipe `recipe_name` and run it."""
+    from .dataset import ShardFolder
+    from .recipes import build
+
+    torch.set_num_threads(threads)
+    place = pick_device(device)
+    recipe = build(recipe_name, data, size, place, start, extra)
+    shards = ShardFolder(data)
+    if not len(shards):
+        raise click.UsageError(f"{data} holds no shards yet; run the `dataset` command first")
+    trainer = Trainer(recipe, shards, run, settings, place)
+    seconds = None if hours is None else hours * 3600.0
+    if finish:
+        trainer.finish(decay_last, seconds)
+    else:
+        trainer.run(steps, seconds)
+
+
+def train_options(learning_rate: float, batch: int):  # type: ignore[no-untyped-def]
+    """Options that the three training commands share."""
+
+    def wrap(command):  # type: ignore[no-untyped-def]
+        for option in reversed([
+            click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="shards"),
+            click.option("--run", type=click.Path(path_type=Path), required=True, help="folder of the run"),
+            click.option("--hours", type=float, default=None, help="stop after so long (default: never)"),
+            click.option("--steps", type=int, default=None, help="stop after so many steps"),
+            click.option("--finish", is_flag=True, help="decay the learning rate to zero, then stop"),
+            click.option("--decay-last", default=1500, help="steps of that decay"),
+            click.option("--batch", default=batch),
+            click.option("--learning-rate", default=learning_rate),
+            click.option("--seed", default=0),
+            click.option("--device", default="auto", help="auto, cpu or cuda"),
+            click.option("--threads", default=1),
+            click.option("--size", default="small", help="small for a CPU core, large for a GPU"),
+            click.option("--start", type=click.Path(path_type=Path, exists=True), default=None,
+                         help="checkpoint of another run whose averaged weights are the start"),
+        ]):  # fmt: skip
+            command = option(command)
+        return command
+
+    return wrap
+
+
+@main.command()
+@train_options(learning_rate=1e-3, batch=32)
+def pixel(data: Path, run: Path, hours: float | None, steps: int | None, finish: bool, decay_last: int, batch: int,
+          learning_rate: float, seed: int, device: str, threads: int, size: str,
+          start: Path | None) -> None:  # fmt: skip
+    """Train the 32 px pixel prior."""
+    settings = LoopSettings(batch=batch, learning_rate=learning_rate, seed=seed)
+    train("pixel", data, run, settings, hours, steps, finish, decay_last, device, threads, size, start, {})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Builds a recipe by name, fresh or from the averaged weights of another run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .loop import Recipe
+
+
+def averaged_weights(checkpoint: Path) -> dict[str, Any]:
+    """The averaged weights of a run's checkpoint as a state dict of its network."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    weights = dict(state["network"])
+    # The average is stored in the order of the network's parameters, which is the order of its state dict
+    # without buffers; the UNet and the autoencoder have none.
+    if len(weights) != len(state["average"]):
+        raise ValueError(f"{checkpoint} holds {len(state['average'])} averaged tensors for {len(weights)} weights")
+    return dict(zip(weights, state["average"], strict=True))
+
+
+def build(name: str, data: Path, size: str, device: torch.device, start: Path | None, extra: dict[str, Path]) -> Recipe:
+    """The recipe `name` for the shards in `data`; `start` is a checkpoint of a run of the same recipe to begin from."""
+    from .pixel_prior import PixelPrior, PixelSettings, empty_sentence
+    from .sentences import SentenceEncoder
+    from .watch import WatchSet
+
+    empty = empty_sentence(SentenceEncoder())
+    watch = WatchSet.open(data) if (data / "watch").exists() else None
+    if name == "pixel":
+        prior = PixelPrior(PixelSettings(size=size), empty, device, watch)
+        if start is not None:
+            prior.network.load_state_dict(averaged_weights(start))
+        return prior
+    raise ValueError(f"unknown recipe '{name}'")
