@@ -34,10 +34,11 @@ class Seen:
 @dataclass(frozen=True)
 class Opinion:
     """loss: to be added to the stage's other terms. picture: (H, W, 3) in 0..1, what the prior thinks the first view
-    should look like, for the preview."""
+    should look like, for the preview. target: (B, C, h, w) pictures that may be fitted again, in the "target" form."""
 
     loss: Tensor
     picture: Tensor
+    target: Tensor | None = None
 
 
 class Guide:
@@ -87,7 +88,13 @@ class Guide:
         target = self.distillation.target(
             images.detach(), view, steps=self.settings.target_steps, t_min=self.settings.t_min, t_max=t_max
         )
-        seen = torch.nn.functional.interpolate(images, size=target.images.shape[-2:], mode="area")
-        # In the scale of the other forms: half the squared residual of values in -1..1, summed over an image.
-        loss = 2.0 * (seen - target.images).square().sum() / len(images)
-        return Opinion(loss, target.images[0, :3].permute(1, 2, 0))
+        return Opinion(fit(images, target.images), target.images[0, :3].permute(1, 2, 0), target.images)
+
+
+def fit(images: Tensor, target: Tensor) -> Tensor:
+    """How far renders (B, C, H, W) are from the pictures (B, C, h, w) that a prior made of them: (), differentiable.
+
+    In the scale of score distillation: half the squared residual of values in -1..1, summed over an image.
+    """
+    seen = torch.nn.functional.interpolate(images, size=target.shape[-2:], mode="area")
+    return 2.0 * (seen - target).square().sum() / len(images)

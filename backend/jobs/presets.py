@@ -79,6 +79,8 @@ class Guidance:
     """Share of the standard-deviation rescale of Lin et al. 2023 (as MVDream uses it)."""
     target_steps: int = 1
     """DDIM steps of the "target" form."""
+    target_uses: int = 1
+    """Optimiser steps that one set of targets serves; the prior is asked only once for them."""
 
 
 @dataclass(frozen=True)
@@ -188,8 +190,10 @@ DRAFT = Preset(
         surface_learning_rate=0.002,
         camera=CameraRange(elevation=(-10.0, 50.0), zoom=(0.85, 1.05)),
         light=LightRange(begin=0.0, lit=0.3, textureless=0.0),
-        guidance=Guidance(form="target", scale=3.0, weighting="uniform", t_min=0.05, t_max=Ramp(0.5, 0.25)),
-        coarse_share=0.5,
+        guidance=Guidance(
+            form="target", scale=3.0, weighting="uniform", t_min=0.05, t_max=Ramp(0.5, 0.25), target_uses=3
+        ),
+        coarse_share=0.4,
         normal_consistency=0.05,
         laplacian=0.1,
         detail_grid=HashGridSize(levels=8, log2_entries=15, base=8, finest=96, hidden=32),
