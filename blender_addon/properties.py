@@ -83,6 +83,15 @@ class MaquetteProperties(bpy.types.PropertyGroup):
         items=PLACES,
         default="CURSOR",
     )
+    effort: bpy.props.FloatProperty(
+        name="Effort",
+        description="Multiplies the steps of the preset: below 1 is quicker and rougher, above 1 slower and finer",
+        default=1.0,
+        min=0.005,
+        max=10.0,
+        soft_min=0.1,
+        soft_max=4.0,
+    )
     texture_size: bpy.props.EnumProperty(
         name="Texture",
         description="Side of the square texture, pixels",

@@ -25,4 +25,6 @@ def _load(name: str) -> ModuleType:
 
 errors = _load("errors")
 messages = _load("messages")
+updates = _load("updates")
+local = _load("local")
 client = _load("client")

@@ -69,7 +69,7 @@ def take_place(context: Any, where: str) -> Place:
         empties = [item for item in context.view_layer.objects.selected if item.type == "EMPTY"]
         if len(empties) != 1:
             count = len(empties)
-            raise ValueError(f"Place is set to the selected empty, but {count or 'none'} of the selected objects is one")
+            raise ValueError(f"Place wants one selected empty, but {count or 'none'} of the selected objects is one")
         location, rotation, _scale = empties[0].matrix_world.decompose()
         transform = Matrix.LocRotScale(location, rotation, None)
     else:

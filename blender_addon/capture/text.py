@@ -21,6 +21,7 @@ def spec_from(properties: Any, seed: int | None = None) -> Any:
         seed=properties.seed if seed is None else seed,
         size_metres=properties.size_metres,
         texture_size=int(properties.texture_size),
+        effort=properties.effort,
     )
 
 

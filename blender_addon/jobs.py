@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the add-on knows of its jobs: plain values, fed with the client's updates, read by the panel.
+
+No bpy, no socket, no clock: the table can be tested and replayed by itself. Scenes and objects appear by name only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import wire
+from .apply.placement import Place
+
+WORDS = {
+    "WAITING": "waiting for the hub",
+    "SUBMITTING": "sending",
+    "QUEUED": "waiting its turn",
+    "LEASED": "starting",
+    "RUNNING": "working",
+    "RETRY_WAIT": "starting again soon",
+    "CANCEL_REQ": "cancelling",
+    "CANCELLED": "cancelled",
+    "SUCCEEDED": "fetching the result",
+    "FAILED": "failed",
+    "DONE": "done",
+}
+"""States as the panel shows them. WAITING and DONE are the add-on's own: not sent yet, and in the scene."""
+
+
+@dataclass
+class Job:
+    """One job of this session. times are seconds of the link's clock; None: not yet."""
+
+    id: str
+    spec: Any
+    place: Place
+    pressed: float
+    state: str = "WAITING"
+    stage: str = ""
+    fraction: float = 0.0
+    text: str = ""
+    seconds_left: float | None = None
+    warnings: list[str] = field(default_factory=list)
+    error: Exception | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+    object_name: str = ""
+    previews: int = 0
+    first_preview: float | None = None
+    ended: float | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.state in ("DONE", "FAILED", "CANCELLED")
+
+    @property
+    def words(self) -> str:
+        """The state for people."""
+        return WORDS.get(self.state, self.state.lower())
+
+    @property
+    def nearest_known(self) -> list[str]:
+        """What the prior knows that comes nearest to a prompt outside its knowledge; empty for one inside."""
+        found = self.report.get("nearest_known") or []
+        return [str(word) for word in found] if isinstance(found, list) else []
+
+
+class JobTable:
+    """Jobs in the order they were asked for."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(tuple(self._jobs.values()))
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def get(self, job_id: str) -> Job | None:
+        return self._jobs.get(job_id)
+
+    def add(self, job: Job) -> None:
+        if job.id in self._jobs:
+            raise ValueError(f"job {job.id} is in the table already")
+        self._jobs[job.id] = job
+
+    def forget(self, job_id: str) -> None:
+        """Take an ended job off the list."""
+        if job_id in self._jobs and self._jobs[job_id].over:
+            del self._jobs[job_id]
+
+    def running(self) -> list[Job]:
+        return [job for job in self._jobs.values() if not job.over]
+
+    def newest(self) -> Job | None:
+        return next(reversed(self._jobs.values()), None)
+
+    def take(self, update: Any, now: float) -> Job | None:
+        """Note an update; returns its job, None when it is not about one of ours or comes after the job's end.
+
+        A finished job is not DONE by this: it is when its object stands in the scene, see `delivered`.
+        """
+        kinds = wire.updates
+        job = self._jobs.get(getattr(update, "job", ""))
+        if job is None or job.over:
+            return None
+        if isinstance(update, kinds.JobAccepted):
+            if job.state in ("WAITING", "SUBMITTING"):
+                job.state = "QUEUED"
+        elif isinstance(update, kinds.JobChanged):
+            self._changed(job, update)
+        elif isinstance(update, kinds.JobProgress):
+            job.stage, job.fraction, job.text = update.stage, update.fraction, update.text
+            job.seconds_left = update.seconds_left
+        elif isinstance(update, kinds.PreviewMesh):
+            job.previews += 1
+            if job.first_preview is None:
+                job.first_preview = now
+        elif isinstance(update, kinds.JobWarning):
+            job.warnings.append(update.text)
+        elif isinstance(update, kinds.JobFinished):
+            job.report = dict(update.result.report)
+            job.state = "SUCCEEDED"
+        elif isinstance(update, kinds.JobFailed):
+            self.failed(job, update.error, now)
+        return job
+
+    def _changed(self, job: Job, update: Any) -> None:
+        if update.state in ("FAILED", "CANCELLED"):
+            return  # JobFailed follows and brings the reason
+        job.state = update.state
+        if update.state in ("QUEUED", "RETRY_WAIT"):
+            job.fraction, job.stage, job.seconds_left = 0.0, "", None
+            job.text = update.text
+
+    def delivered(self, job: Job, object_name: str, now: float) -> None:
+        """The result stands in the scene as `object_name`."""
+        job.state, job.object_name, job.fraction, job.seconds_left, job.ended = "DONE", object_name, 1.0, 0.0, now
+
+    def failed(self, job: Job, error: Exception, now: float) -> None:
+        """The job ended without a result; somebody's wish is told apart from a fault."""
+        job.state = "CANCELLED" if isinstance(error, wire.errors.Cancelled) else "FAILED"
+        job.error, job.seconds_left, job.ended = error, None, now

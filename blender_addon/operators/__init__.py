@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What buttons and scripts call: thin operators over `scripting` and `link`.
+
+An operator that cannot run says why in its `poll`, so that Blender shows the reason on the greyed-out button.
+"""
+
+from . import connection, generate
+
+CLASSES = (*generate.CLASSES, *connection.CLASSES)

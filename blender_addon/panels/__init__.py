@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sidebar tab: draws what `properties` and `link` hold, and calls operators. It decides nothing itself."""
+
+from . import sidebar
+
+CLASSES = sidebar.CLASSES

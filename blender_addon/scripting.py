@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Maquette for scripts, in `blender -b` and `import bpy` as in the program. The panel goes through here too.
+
+    from blender_addon import scripting
+    handle = scripting.generate("a red mushroom with white spots", seed=7)
+    mushroom = handle.wait(timeout=600)        # the object, standing in the scene
+    print(handle.report["seconds"], mushroom.dimensions)
+
+`wait` blocks and drives the link itself, because Blender's timers never fire in the background. In the program a
+script can leave that to the add-on's timer, go on, and look at `handle.done` later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import bpy
+
+from . import link, wire
+from .apply.placement import IDENTITY, Place, take_place
+from .jobs import Job
+
+
+class Handle:
+    """One job that was asked for. It holds names and numbers, no Blender data, so it may be kept for ever."""
+
+    def __init__(self, job_id: str) -> None:
+        self.id = job_id
+
+    @property
+    def _job(self) -> Job:
+        job = link.current().jobs.get(self.id)
+        if job is None:
+            raise wire.errors.UnknownJob(f"This session has no job {self.id}.")
+        return job
+
+    @property
+    def done(self) -> bool:
+        """Ended, well or not."""
+        return self._job.over
+
+    @property
+    def state(self) -> str:
+        """In words: waiting its turn, working, done, failed, cancelled, ..."""
+        return self._job.words
+
+    @property
+    def fraction(self) -> float:
+        """How far the job is, 0..1."""
+        return self._job.fraction
+
+    @property
+    def seconds_left(self) -> float | None:
+        """An honest guess, None when nobody can tell."""
+        return self._job.seconds_left
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Seed, preset, prior, versions, time and memory of each stage, scores; empty until the job is done."""
+        return dict(self._job.report)
+
+    @property
+    def object_name(self) -> str:
+        """Name of the object in the scene; empty until the job is done."""
+        return self._job.object_name
+
+    def wait(self, timeout: float | None = None, tick: Callable[[Handle], None] | None = None) -> Any:
+        """Block until the job is over and return its object (`bpy.types.Object`).
+
+        tick: called with this handle a few times a second. Raises the job's own error when it failed, Cancelled when
+        somebody cancelled it, TimedOut after `timeout` seconds (the job goes on), or what keeps the hub away.
+        """
+        job = link.current().wait(self.id, timeout, None if tick is None else lambda _: tick(self))
+        if job.error is not None:
+            raise job.error
+        return bpy.data.objects[job.object_name]
+
+    def cancel(self) -> None:
+        """Ask the hub to end the job; nothing happens when it is over."""
+        link.current().cancel(self.id)
+
+
+def generate(
+    prompt: str,
+    *,
+    negative_prompt: str = "",
+    preset: str = "draft",
+    prior: str = "",
+    seed: int | None = None,
+    size_metres: float = 1.0,
+    texture_size: int = 0,
+    effort: float = 1.0,
+    name: str = "",
+    place: str | Sequence[float] = "ORIGIN",
+) -> Handle:
+    """Ask for a textured mesh made from a sentence; returns at once.
+
+    place: "CURSOR", "ORIGIN", "EMPTY" (the selected one), or where the middle of its base stands as x, y, z in metres.
+    The other arguments are those of `protocol.messages.TextTo3DSpec`, where their ranges are. Raises BadRequest for a
+    wrong argument, and MaquetteError when there is no way to a hub.
+    """
+    spec = wire.messages.TextTo3DSpec(
+        prompt=prompt, negative_prompt=negative_prompt, preset=preset, prior=prior, seed=seed,
+        size_metres=size_metres, texture_size=texture_size, effort=effort, name=name,
+    )
+    return submit(spec, place)
+
+
+def submit(spec: Any, place: str | Sequence[float] = "ORIGIN") -> Handle:
+    """Ask for the job that a spec describes; `generate` and the panel both end here."""
+    return Handle(link.current().submit(spec, _place(place)).id)
+
+
+def _place(place: str | Sequence[float]) -> Place:
+    try:
+        if isinstance(place, str):
+            return take_place(bpy.context, place)
+        x, y, z = (float(value) for value in place)
+    except (TypeError, ValueError) as error:
+        raise wire.errors.BadRequest(f"place is wrong: {error}.", path="place") from error
+    matrix = list(IDENTITY)
+    matrix[3], matrix[7], matrix[11] = x, y, z
+    return Place(bpy.context.scene.name, tuple(matrix))
