@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from . import furniture, plants, vessels
+from . import buildings, food, furniture, plants, vehicles, vessels
 from .construct import Builder
 from .model import FloatArray, ProceduralObject, normalised, normalising, transformed, with_pattern_frame
 from .palette import PROPORTIONS
@@ -18,6 +18,9 @@ FAMILIES: dict[str, tuple[Kind, ...]] = {
     "furniture": furniture.KINDS,
     "vessels": vessels.KINDS,
     "plants": plants.KINDS,
+    "food": food.KINDS,
+    "vehicles": vehicles.KINDS,
+    "buildings": buildings.KINDS,
 }
 KINDS: dict[str, Kind] = {kind.name: kind for family in FAMILIES.values() for kind in family}
 
