@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from . import buildings, food, furniture, plants, vehicles, vessels
+from . import animals, buildings, figures, food, furniture, plants, things, vehicles, vessels
 from .construct import Builder
 from .model import FloatArray, ProceduralObject, normalised, normalising, transformed, with_pattern_frame
 from .palette import PROPORTIONS
@@ -21,6 +21,9 @@ FAMILIES: dict[str, tuple[Kind, ...]] = {
     "food": food.KINDS,
     "vehicles": vehicles.KINDS,
     "buildings": buildings.KINDS,
+    "animals": animals.KINDS,
+    "figures": figures.KINDS,
+    "things": things.KINDS,
 }
 KINDS: dict[str, Kind] = {kind.name: kind for family in FAMILIES.values() for kind in family}
 

@@ -101,7 +101,7 @@ def watermelon_slice(b: Builder) -> None:
     b.cylinder((0, 0, 1.0), 1.2, 0.4, "leaf", turn=(90, 0, 0))
     b.cylinder((0, 0, 1.0), 1.1, 0.42, "cream", turn=(90, 0, 0))
     b.cylinder((0, 0, 1.0), 1.0, 0.44, turn=(90, 0, 0))
-    b.box((0, 0, 1.6), (4, 2, 1.2), "main", cut=True)
+    b.box((0, 0, 1.8), (4, 2, 1.6), cut=True)
     for x, z in ((-0.55, 0.75), (0, 0.75), (0.55, 0.75), (-0.28, 0.4), (0.28, 0.4)):
         b.ellipsoid((x, 0, z), (0.07, 0.5, 0.11), "black", decal=True)
 

@@ -58,11 +58,15 @@ def boat(b: Builder) -> None:
     b.box((0, 0, 1.3), (4, 4, 1.0), cut=True)
     b.ellipsoid((0, 0, 0.9), (0.62, 1.5, 0.45), "wood", cut=True)
     b.group()
-    b.cylinder((0, -0.1, 1.6), 0.06, 2.2, "dark wood")
-    b.prism((0, 0.55, 1.75), (1.9, 0.06, 1.0), "accent", turn=(0, 0, 90), round=0.01)
-    b.box((0, -0.63, 1.75), (0.4, 1.36, 3.0), "accent", cut=True)
+    b.cylinder((0, -0.25, 1.75), 0.07, 2.5, "dark wood")
+    # Two sails of half a triangle each, one behind and one before the mast.
+    b.prism((0, -0.15, 2.0), (2.5, 0.07, 1.9), "accent", turn=(0, 0, 90), round=0.01)
+    b.box((0, -1.25, 2.0), (1, 2.2, 3), cut=True)
     b.group()
-    b.cylinder((0, -0.1, 1.6), 0.06, 2.2, "dark wood")
+    b.prism((0, -0.35, 1.8), (1.9, 0.07, 1.4), "accent", turn=(0, 0, 90), round=0.01)
+    b.box((0, 0.65, 2.0), (1, 2.0, 3), cut=True)
+    b.group()
+    b.cylinder((0, -0.25, 1.75), 0.07, 2.5, "dark wood")
 
 
 def rocket(b: Builder) -> None:
