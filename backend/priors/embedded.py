@@ -21,7 +21,7 @@ from backend.priors.files import sha256_of
 from backend.priors.loading import load_pipeline, weights_revision
 from backend.priors.sentence_encoder import WIDTH, SentenceEncoder, check_weights, find_model_folder
 from backend.priors.text import EmbeddingCache, TextReader
-from backend.priors.unet_prior import UNetPrior, noise_from_scheduler, prepare
+from backend.priors.unet_prior import UNetPrior, noise_from_scheduler, prepare, vae_dtype
 from backend.priors.views import VIEW_NUMBERS, ViewCondition
 from protocol.errors import BrokenWeights, PriorNotFound
 
@@ -96,7 +96,7 @@ def load(
         codec = PixelCodec(int(unet.config.sample_size), int(unet.config.in_channels))
     else:
         scale = 2 ** (len(vae.config.block_out_channels) - 1)
-        codec = LatentCodec(prepare(vae, device, dtype), int(unet.config.sample_size) * scale)
+        codec = LatentCodec(prepare(vae, device, vae_dtype(device, dtype)), int(unet.config.sample_size) * scale)
     traits = PriorTraits(
         name=f"embedded {'pixel' if vae is None else 'latent'}",
         revision=weights_revision(folder, cache_folder),

