@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
+import sys
 import tempfile
+import time
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,3 +98,33 @@ def make_ball() -> Callable[..., dict[str, np.ndarray]]:
 @pytest.fixture
 def make_png() -> Callable[[np.ndarray], bytes]:
     return png_bytes
+
+
+@pytest.fixture
+def addon(tmp_path, monkeypatch) -> Iterator[None]:
+    """The add-on, registered, with the data folder of its hub in a temporary place."""
+    import blender_addon
+
+    monkeypatch.setenv("MAQUETTE_DATA", str(tmp_path / "data"))
+    (tmp_path / "data").mkdir()
+    blender_addon.register()
+    yield
+    blender_addon.unregister()
+
+
+@pytest.fixture
+def fake_hub(addon, tmp_path, arrays) -> Iterator[subprocess.Popen[bytes]]:
+    """The scripted hub of `fake_hub.py`, listening, where the add-on finds it."""
+    root = Path(__file__).resolve().parents[2]
+    np.savez(tmp_path / "arrays.npz", **arrays)
+    process = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("fake_hub.py"), tmp_path / "data", tmp_path / "arrays.npz"],
+        env=os.environ | {"PYTHONPATH": str(root)},
+    )
+    end = time.monotonic() + 20.0
+    while not (tmp_path / "data" / "connection.json").exists():
+        assert process.poll() is None and time.monotonic() < end, "the scripted hub did not start"
+        time.sleep(0.02)
+    yield process
+    process.kill()
+    process.wait()
