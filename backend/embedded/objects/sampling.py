@@ -13,10 +13,11 @@ from typing import Literal
 import numpy as np
 
 from .captions import plain_caption
-from .catalogue import FAMILIES, KINDS, build
+from .catalogue import build
 from .model import ProceduralObject
 from .palette import COLOURS, PATTERNS
 from .recipe import Kind, Recipe
+from .vocabulary import CORE, Vocabulary
 
 Split = Literal["train", "held_out"]
 HELD_OUT_ONE_IN = 9
@@ -25,18 +26,13 @@ HELD_OUT_ONE_IN = 9
 SHARE_SECOND_COLOUR = 0.15
 SHARE_RELATION = 0.10
 # Of single things:
-SHARE_PLAIN = 0.58
+SHARE_PLAIN = 0.65
 SHARE_PROPORTION = 0.15
 SHARE_NATURAL_COLOUR = 0.25
 # Patterns with a second colour take white this often, so that "a red dotted mug" need not name it.
 SHARE_WHITE_SECOND = 0.6
 
 _COLOUR_NAMES = tuple(COLOURS)
-_PATTERN_NAMES = tuple(name for name in PATTERNS if name != "plain")
-_CARRIERS = tuple(k for k in KINDS.values() if k.carries)
-_SMALL = tuple(k for k in KINDS.values() if k.small)
-_WEARERS = tuple(k for k in KINDS.values() if k.wears)
-_HATS = tuple(k for k in KINDS.values() if k.hat)
 
 
 def is_held_out(recipe: Recipe) -> bool:
@@ -66,11 +62,13 @@ def _second(rng: np.random.Generator, first: str) -> str:
     return str(_choose(rng, tuple(c for c in _COLOUR_NAMES if c not in (first, close.get(first)))))
 
 
-def _single(rng: np.random.Generator, kind: Kind, share_plain: float, proportions: bool) -> Recipe:
+def _single(
+    rng: np.random.Generator, kind: Kind, share_plain: float, proportions: bool, vocabulary: Vocabulary
+) -> Recipe:
     proportion = ""
     if proportions and kind.proportions and rng.random() < SHARE_PROPORTION:
         proportion = str(_choose(rng, kind.proportions))
-    allowed = _PATTERN_NAMES if kind.patterns is None else kind.patterns
+    allowed = vocabulary.patterns_of(kind)
     if not allowed or rng.random() < share_plain:
         return Recipe(kind.name, _colour(rng, kind), proportion=proportion)
     name = str(_choose(rng, allowed))
@@ -83,51 +81,65 @@ def _single(rng: np.random.Generator, kind: Kind, share_plain: float, proportion
     return Recipe(kind.name, colour, name, _second(rng, colour) if pattern.second else "", proportion)
 
 
-def _with_second(rng: np.random.Generator) -> Recipe:
-    kind = _choose(rng, tuple(k for k in KINDS.values() if k.accent))
+def _with_second(rng: np.random.Generator, vocabulary: Vocabulary) -> Recipe:
+    kind = _choose(rng, tuple(k for k in vocabulary.all if k.accent))
     assert isinstance(kind, Kind)
     colour = _colour(rng, kind)
     return Recipe(kind.name, colour, second=str(_choose(rng, tuple(c for c in _COLOUR_NAMES if c != colour))))
 
 
-def _related(rng: np.random.Generator) -> Recipe:
+def _related(rng: np.random.Generator, vocabulary: Vocabulary) -> Recipe:
+    wearers, hats, small, carriers = _roles(vocabulary)
     draw = rng.random()
-    if draw < 0.4 and _WEARERS and _HATS:
-        first, second, relation = _choose(rng, _WEARERS), _choose(rng, _HATS), "wearing"
+    if draw < 0.4 and wearers and hats:
+        first, second, relation = _choose(rng, wearers), _choose(rng, hats), "wearing"
     elif draw < 0.75:
-        first, second, relation = _choose(rng, _SMALL), _choose(rng, _CARRIERS), "on"
+        first, second, relation = _choose(rng, small), _choose(rng, carriers), "on"
     else:
-        first, second, relation = _choose(rng, _SMALL), _choose(rng, _SMALL), "next to"
+        first, second, relation = _choose(rng, small), _choose(rng, small), "next to"
     assert isinstance(first, Kind) and isinstance(second, Kind)
-    a = _single(rng, first, 0.85, proportions=False)
-    b = _single(rng, second, 0.85, proportions=False)
+    a = _single(rng, first, 0.85, False, vocabulary)
+    b = _single(rng, second, 0.85, False, vocabulary)
     return Recipe(a.kind, a.colour, a.pattern, a.second, "", relation, b)
 
 
-def sample_recipe(rng: np.random.Generator, split: Split = "train") -> Recipe:
+def _roles(vocabulary: Vocabulary) -> tuple[tuple[Kind, ...], ...]:
+    """Kinds that wear, hats, small kinds, and kinds that carry something on top."""
+    kinds = vocabulary.all
+    return (
+        tuple(k for k in kinds if k.wears),
+        tuple(k for k in kinds if k.hat),
+        tuple(k for k in kinds if k.small),
+        tuple(k for k in kinds if k.carries),
+    )
+
+
+def sample_recipe(rng: np.random.Generator, split: Split = "train", vocabulary: Vocabulary = CORE) -> Recipe:
     """A recipe of the split: 'train' has no held-out combination, 'held_out' has one. Deterministic in rng."""
     if split not in ("train", "held_out"):
         raise ValueError(f"split is 'train' or 'held_out', not {split!r}")
     share = rng.random()
-    kind = _choose(rng, tuple(KINDS.values()))
+    kind = _choose(rng, vocabulary.all)
     assert isinstance(kind, Kind)
     while True:
         if share < SHARE_RELATION:
-            recipe = _related(rng)
+            recipe = _related(rng, vocabulary)
         elif share < SHARE_RELATION + SHARE_SECOND_COLOUR:
-            recipe = _with_second(rng)
+            recipe = _with_second(rng, vocabulary)
         else:
-            recipe = _single(rng, kind, SHARE_PLAIN, proportions=True)
+            recipe = _single(rng, kind, SHARE_PLAIN, True, vocabulary)
         if is_held_out(recipe) == (split == "held_out"):
             return recipe
 
 
-def sample(rng: np.random.Generator, split: Split = "train") -> ProceduralObject:
+def sample(
+    rng: np.random.Generator, split: Split = "train", vocabulary: Vocabulary = CORE
+) -> ProceduralObject:
     """An object of the split, built. The same generator state gives the same object."""
-    return build(sample_recipe(rng, split), rng)
+    return build(sample_recipe(rng, split, vocabulary), rng)
 
 
-def held_out_prompts(n: int, seed: int) -> list[tuple[str, ProceduralObject]]:
+def held_out_prompts(n: int, seed: int, vocabulary: Vocabulary = CORE) -> list[tuple[str, ProceduralObject]]:
     """n held-out prompts with their true objects, for evaluation.
 
     Kinds are gone through family by family in rounds, so that they are spread; no kind and colour come twice. About
@@ -136,15 +148,16 @@ def held_out_prompts(n: int, seed: int) -> list[tuple[str, ProceduralObject]]:
     """
     rng = np.random.default_rng(seed)
     order: list[str] = []
-    by_family = [list(rng.permutation([k.name for k in family])) for family in FAMILIES.values()]
+    by_family = [list(rng.permutation([k.name for k in family])) for family in vocabulary.families.values()]
     while any(by_family):
         order += [str(names.pop()) for names in by_family if names]
     taken: set[tuple[str, str]] = set()
     result: list[tuple[str, ProceduralObject]] = []
+    kinds = {kind.name: kind for kind in vocabulary.all}
     for position in range(40 * len(order)):
         if len(result) == n:
             return result
-        recipe = _held_out_of(rng, KINDS[order[position % len(order)]], taken)
+        recipe = _held_out_of(rng, kinds[order[position % len(order)]], taken, vocabulary)
         if recipe is not None:
             taken.add((recipe.kind, recipe.colour))
             result.append((plain_caption(recipe), build(recipe, rng)))
@@ -153,18 +166,21 @@ def held_out_prompts(n: int, seed: int) -> list[tuple[str, ProceduralObject]]:
     raise ValueError(f"there are only {len(result)} held-out prompts of distinct kind and colour, not {n}")
 
 
-def _held_out_of(rng: np.random.Generator, kind: Kind, taken: set[tuple[str, str]]) -> Recipe | None:
+def _held_out_of(
+    rng: np.random.Generator, kind: Kind, taken: set[tuple[str, str]], vocabulary: Vocabulary
+) -> Recipe | None:
     """A held-out recipe of the kind with a colour not taken, None when a fair number of draws finds none."""
+    _, hats, _, carriers = _roles(vocabulary)
     draw = rng.random()
     for _ in range(200):
         if draw < 0.1 and (kind.wears or kind.small):
-            other_kind = _choose(rng, _HATS if kind.wears and _HATS else _CARRIERS)
+            other_kind = _choose(rng, hats if kind.wears and hats else carriers)
             assert isinstance(other_kind, Kind)
-            a, b = _single(rng, kind, 1.0, False), _single(rng, other_kind, 1.0, False)
-            relation = "wearing" if kind.wears and _HATS else "on"
+            a, b = (_single(rng, one, 1.0, False, vocabulary) for one in (kind, other_kind))
+            relation = "wearing" if kind.wears and hats else "on"
             recipe = Recipe(a.kind, a.colour, a.pattern, a.second, "", relation, b)
         else:
-            recipe = _single(rng, kind, 0.0 if draw < 0.3 else 1.0, proportions=False)
+            recipe = _single(rng, kind, 0.0 if draw < 0.3 else 1.0, False, vocabulary)
         if is_held_out(recipe) and (recipe.kind, recipe.colour) not in taken:
             return recipe
     return None
