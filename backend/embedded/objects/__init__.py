@@ -15,15 +15,19 @@ from .recipe import Kind, Recipe
 from .sampling import held_out_prompts, is_held_out, sample, sample_recipe
 from .shading import AMBIENT, linear_to_srgb, over_grey, shade, srgb_to_linear
 from .tracer import evaluate, interior, render
+from .vocabulary import CORE, FULL, Vocabulary
 
 __all__ = [
     "AMBIENT",
+    "CORE",
     "FAMILIES",
+    "FULL",
     "KINDS",
     "RADIUS",
     "Kind",
     "ProceduralObject",
     "Recipe",
+    "Vocabulary",
     "build",
     "captions",
     "evaluate",

@@ -14,6 +14,7 @@ import numpy as np
 from .catalogue import KINDS
 from .palette import COLOUR_SYNONYMS, COLOURS, PATTERNS, PROPORTIONS
 from .recipe import Recipe
+from .vocabulary import CORE, Vocabulary
 
 _NAME_FIRST = 0.6  # how often the plain name is used rather than one of its synonyms
 _RELATION_WORDS = {
@@ -116,15 +117,15 @@ def captions(recipe: Recipe, rng: np.random.Generator, n: int) -> list[str]:
     return result
 
 
-def known_words() -> dict[str, dict[str, list[str]]]:
-    """What the prior knows: {'kinds' | 'colours' | 'patterns' | 'proportions': {plain name: synonyms}}."""
+def known_words(vocabulary: Vocabulary = CORE) -> dict[str, dict[str, list[str]]]:
+    """What a prior taught this vocabulary knows: {'kinds' | 'colours' | 'patterns' | 'proportions': {plain name: synonyms}}."""
     return {
-        "kinds": {k.name: list(k.synonyms) for k in KINDS.values()},
+        "kinds": {k.name: list(k.synonyms) for k in vocabulary.all},
         "colours": {name: list(COLOUR_SYNONYMS[name]) for name in COLOURS},
         "patterns": {
             name: [*dict.fromkeys(w for w in (*p.words, *p.nouns, *p.made_of) if w != name)]
             for name, p in PATTERNS.items()
-            if name != "plain"
+            if name in vocabulary.patterns
         },
         "proportions": {name: [w for w in words if w != name] for name, (_, words) in PROPORTIONS.items()},
     }
