@@ -88,7 +88,7 @@ def test_a_threshold_that_is_too_high_is_lowered_and_an_empty_field_fails_with_a
 
 
 def test_a_field_that_fills_the_box_is_cut_at_a_higher_level():
-    core = ball(radius=0.5, peak=100.0)
+    core = ball(radius=0.5, peak=100.0, softness=0.01)
     field = TetrahedralSDF.from_density(lambda p: core(p) + 2.5, 32, threshold=1.0)
     assert field.threshold > 2.5
     assert volume(field) == pytest.approx(4 / 3 * math.pi * 0.5**3, rel=0.4)
