@@ -242,5 +242,5 @@ KINDS = (
     Kind("bear", bear, ("teddy bear", "teddy"), "belly", "biscuit", ("brown", "beige", "white"), wears=True),
     Kind("bee", bee, ("bumblebee", "honey bee"), "wings", "white", ("yellow", "orange")),
     Kind("butterfly", butterfly, ("moth",), "lower wings", colours=("blue", "orange", "yellow", "pink")),
-    Kind("octopus", octopus, ("squid",), colours=("purple", "red", "orange"), wears=True),
+    Kind("octopus", octopus, ("little octopus",), colours=("purple", "red", "orange"), wears=True),
 )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from . import animals, buildings, figures, food, furniture, plants, things, vehicles, vessels
 from .construct import Builder
-from .model import FloatArray, ProceduralObject, normalised, normalising, transformed, with_pattern_frame
+from .model import FloatArray, ProceduralObject, framed, framing, transformed, with_pattern_frame
 from .palette import PROPORTIONS
 from .recipe import Kind, Recipe
 
@@ -51,13 +51,15 @@ def _thing(recipe: Recipe, rng: np.random.Generator) -> _Thing:
     rows = builder.primitives()
     if recipe.proportion:
         rows = transformed(rows, np.diag(stretch), np.zeros(3))
-    scale, shift, box = normalising(rows)
+    frame = framing(rows)
 
     def placed(place: Place | None) -> Place | None:
-        return None if place is None else (place[0] * stretch * scale + shift, place[1] * float(stretch[:2].min()) * scale)
+        if place is None:
+            return None
+        return place[0] * stretch * frame.scale + frame.shift, place[1] * float(stretch[:2].min()) * frame.scale
 
-    rows = with_pattern_frame(transformed(rows, np.eye(3) * scale, shift))
-    return _Thing(rows, box, placed(builder.head), placed(builder.top))
+    rows = with_pattern_frame(framed(rows, frame), frame.patterned)
+    return _Thing(rows, frame.box, placed(builder.head), placed(builder.top))
 
 
 def _moved(thing: _Thing, scale: float, shift: np.ndarray) -> FloatArray:
@@ -103,4 +105,4 @@ def build(recipe: Recipe, rng: np.random.Generator) -> ProceduralObject:
         rows = _next_to(thing, other)
     else:
         rows = _wearing(thing, other, (recipe.kind, recipe.other.kind))
-    return ProceduralObject(normalised(rows), recipe)
+    return ProceduralObject(framed(rows, framing(rows)), recipe)

@@ -117,7 +117,7 @@ def bathtub(b: Builder) -> None:
 
 
 KINDS = (
-    Kind("chair", chair, ("dining chair", "wooden-legged chair"), "legs", "wood", carries=False),
+    Kind("chair", chair, ("dining chair", "kitchen chair"), "legs", "wood"),
     Kind("armchair", armchair, ("easy chair", "lounge chair"), "cushion"),
     Kind("sofa", sofa, ("couch", "settee"), "cushions"),
     Kind("table", table, ("dining table", "desk"), "legs", "wood", carries=True),

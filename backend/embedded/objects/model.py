@@ -30,7 +30,7 @@ SAFE = 20  # local distance * SAFE <= distance in the object's frame
 BOUND_CENTRE, BOUND_RADIUS = slice(21, 24), 24
 COLOUR_A, COLOUR_B = slice(25, 28), slice(28, 31)  # sRGB, 0..1
 PATTERN, PATTERN_ORIGIN, PATTERN_FREQUENCY = 31, slice(32, 35), 35
-PATTERN_PARAMS = slice(36, 38)
+PATTERN_LOW, PATTERN_HIGH = 36, 37  # heights between which the thing carries its pattern, in the pattern's frame
 COLUMNS = 38
 
 # Primitive types; their dimensions are told in `construct`.
@@ -106,43 +106,59 @@ def transformed(primitives: FloatArray, matrix: np.ndarray, shift: np.ndarray) -
     return out.astype(np.float32)
 
 
-def surface_points(primitives: FloatArray) -> npt.NDArray[np.float64]:
-    """Points on the object's surface, (N, 3): those of every primitive's own surface that no other part hides."""
+def surface_points(primitives: FloatArray) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
+    """Points on the object's surface, (N, 3), and the row each belongs to, (N,): those points of every primitive's own
+    surface that no other part hides."""
     from .templates import local_surface
     from .tracer import distances
 
-    shapes = primitives[primitives[:, OP] != PAINT]
-    clouds = []
-    for row in shapes:
+    clouds, owners = [], []
+    for index, row in enumerate(primitives):
+        if row[OP] == PAINT:
+            continue
         local = local_surface(int(row[TYPE]), row[DIMS].astype(np.float64), float(row[ROUND]))
         a = row[MATRIX].reshape(3, 3).astype(np.float64)
         clouds.append((local - row[OFFSET]) @ np.linalg.inv(a).T)
+        owners.append(np.full(len(local), index))
     points = np.concatenate(clouds)
-    extent = float(np.ptp(points, axis=0).max())
     d = distances(primitives, points.astype(np.float32))
-    return points[np.abs(d) < 0.01 * extent]
+    seen = np.abs(d) < 0.01 * float(np.ptp(points, axis=0).max())
+    return points[seen], np.concatenate(owners)[seen]
 
 
-def normalising(primitives: FloatArray) -> tuple[float, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """The map p -> scale * p + shift (3,) that centres the object's bounding box and gives its bounding sphere about
-    that centre RADIUS; and the bounding box (2, 3) of the mapped object."""
-    points = surface_points(primitives)
+@dataclass(frozen=True)
+class Framing:
+    """The map p -> scale * p + shift that normalises an object, and its measures after it: bounding box (2, 3) and the
+    lowest and highest point of its patterned parts."""
+
+    scale: float
+    shift: npt.NDArray[np.float64]
+    box: npt.NDArray[np.float64]
+    patterned: tuple[float, float]
+
+
+def framing(primitives: FloatArray) -> Framing:
+    """Centres the object's bounding box and gives its bounding sphere about that centre RADIUS."""
+    points, owners = surface_points(primitives)
     centre = (points.min(axis=0) + points.max(axis=0)) / 2
     scale = RADIUS / float(np.linalg.norm(points - centre, axis=1).max())
-    shift = -centre * scale
-    return scale, shift, np.stack([points.min(axis=0), points.max(axis=0)]) * scale + shift
+    points = (points - centre) * scale
+    heights = points[primitives[owners, PATTERN] > 0, 2]
+    patterned = (float(heights.min()), float(heights.max())) if len(heights) else (-RADIUS, RADIUS)
+    return Framing(scale, -centre * scale, np.stack([points.min(axis=0), points.max(axis=0)]), patterned)
 
 
-def normalised(primitives: FloatArray) -> FloatArray:
-    """The object after its `normalising` map."""
-    scale, shift, _ = normalising(primitives)
-    return transformed(primitives, np.eye(3) * scale, shift)
+def framed(primitives: FloatArray, frame: Framing) -> FloatArray:
+    """The object after a framing's map."""
+    return transformed(primitives, np.eye(3) * frame.scale, frame.shift)
 
 
-def with_pattern_frame(primitives: FloatArray) -> FloatArray:
-    """The same rows with their patterns centred on the origin and about six units across a normalised object, so that
-    a pattern's size is the same on every kind."""
+def with_pattern_frame(primitives: FloatArray, patterned: tuple[float, float]) -> FloatArray:
+    """The rows of a normalised thing with their patterns centred on the origin, and the thing about six units across
+    in them, so that a pattern's size is the same on every kind."""
     out = primitives.copy()
+    frequency = 3.0 / RADIUS
     out[:, PATTERN_ORIGIN] = 0.0
-    out[:, PATTERN_FREQUENCY] = 3.0 / RADIUS
+    out[:, PATTERN_FREQUENCY] = frequency
+    out[:, PATTERN_LOW], out[:, PATTERN_HIGH] = patterned[0] * frequency, patterned[1] * frequency
     return out

@@ -148,8 +148,6 @@ PATTERNS: dict[str, Pattern] = {
 
 # Stretch along X, Y, Z and the words for it.
 PROPORTIONS: dict[str, tuple[tuple[float, float, float], tuple[str, ...]]] = {
-    "tall": ((0.82, 0.82, 1.32), ("tall", "thin", "slim", "slender")),
-    "squat": ((1.2, 1.2, 0.72), ("squat", "short", "chubby", "fat")),
-    "wide": ((1.4, 0.95, 0.95), ("wide", "broad")),
-    "narrow": ((0.65, 1.0, 1.0), ("narrow",)),
+    "tall": ((0.8, 0.8, 1.34), ("tall", "thin", "slim", "slender")),
+    "squat": ((1.24, 1.24, 0.74), ("squat", "short", "wide", "chubby", "fat")),
 }

@@ -21,7 +21,7 @@ def mushroom(b: Builder) -> None:
     b.box((0, 0, 0.25), (4, 4, 1.4), "cream", cut=True)
     if b.dotted:
         b.sphere((0, 0, 1.8), 0.24, "second", decal=True)
-        for count, height, r, start in ((5, 0.62, 0.23, 0.3), (8, 0.24, 0.19, 0.0)):
+        for count, height, r, start in ((5, 0.68, 0.22, 0.25), (8, 0.28, 0.2, 0.0)):
             for i in range(count):
                 a = (i + start) * 2 * math.pi / count
                 across = math.cos(math.asin(height)) * cap

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .palette import COLOURS, PATTERNS, PROPORTIONS
@@ -77,4 +77,4 @@ class Kind:
     wears: bool = False
     small: bool = False
     hat: bool = False
-    proportions: tuple[str, ...] = field(default=("tall", "squat", "wide", "narrow"))
+    proportions: tuple[str, ...] = ("tall", "squat")

@@ -100,8 +100,10 @@ def hue(t: float) -> wp.vec3:
 
 
 @wp.func
-def pattern_colour(kind: int, a: wp.vec3, b: wp.vec3, q: wp.vec3, param: float) -> wp.vec3:
-    """Colour of a pattern at q, in units in which a normalised object is about six across."""
+def pattern_colour(kind: int, a: wp.vec3, b: wp.vec3, q: wp.vec3, low: float, high: float) -> wp.vec3:
+    """Colour of a pattern at q, in units in which a normalised object is about six across; low, high: the heights
+    between which the thing carries it."""
+    height = (q[2] - low) / wp.max(high - low, 0.01)  # 0 at the foot of the painted parts, 1 at their top
     colour = a
     if kind == _STRIPES:
         colour = wp.lerp(a, b, wave(q[2] * 0.62 + 0.3))
@@ -124,8 +126,8 @@ def pattern_colour(kind: int, a: wp.vec3, b: wp.vec3, q: wp.vec3, param: float) 
         band = 0.5 + 0.5 * wp.sin(q[2] * 1.9 + q[0] * 0.8 - q[1] * 0.8 + 1.5 * noise(q * 0.5))
         colour = wp.lerp(a, b, band * band)
     elif kind == _MOSS:
-        patch = cloud(q * 0.75) + 0.06 * q[2]
-        if patch > 0.47:
+        patch = cloud(q * 0.75 + wp.vec3(2.0, 0.5, 4.0)) + 0.12 * height
+        if patch > 0.52:
             colour = b * (0.8 + 0.4 * noise(q * 5.0))
     elif kind == _STONE:
         fleck = cloud(q * 1.1)
@@ -143,8 +145,7 @@ def pattern_colour(kind: int, a: wp.vec3, b: wp.vec3, q: wp.vec3, param: float) 
             colour = b
     elif kind == _GLAZE:
         # Glaze poured from above over a clay body: its lower edge runs down in drips.
-        drip = 1.1 * noise(wp.vec3(q[0] * 1.3, q[1] * 1.3, 0.5)) - 0.2
-        if q[2] < -drip - 0.1:
+        if height < 0.62 - 0.34 * noise(wp.vec3(q[0] * 1.3, q[1] * 1.3, 0.5)):
             colour = b * (0.93 + 0.1 * noise(q * 4.0))
         else:
             colour = a * (0.92 + 0.16 * cloud(q * 0.8))
@@ -155,9 +156,9 @@ def pattern_colour(kind: int, a: wp.vec3, b: wp.vec3, q: wp.vec3, param: float) 
         patch = wp.clamp((cloud(q * 0.95 + wp.vec3(8.0, 2.0, 6.0)) - 0.44) * 7.0, 0.0, 1.0)
         colour = wp.lerp(a, b * (0.75 + 0.5 * noise(q * 4.0)), patch)
     elif kind == _RAINBOW:
-        colour = hue(wp.clamp(0.5 - q[2] * 0.19, 0.0, 1.0))
+        colour = hue(wp.clamp(1.0 - height, 0.0, 1.0))
     elif kind == _SNOW:
-        if q[2] + 0.9 * noise(wp.vec3(q[0] * 1.2, q[1] * 1.2, 3.0)) > 1.05:
+        if height + 0.34 * noise(wp.vec3(q[0] * 1.2, q[1] * 1.2, 3.0)) > 0.8:
             colour = b
     return wp.vec3(wp.clamp(colour[0], 0.0, 1.0), wp.clamp(colour[1], 0.0, 1.0), wp.clamp(colour[2], 0.0, 1.0))
 
@@ -172,7 +173,7 @@ def primitive_colour(prims: wp.array2d(dtype=wp.float32), row: int, p: wp.vec3) 
     b = wp.vec3(prims[row, 28], prims[row, 29], prims[row, 30])
     f = prims[row, 35]
     q = wp.vec3((p[0] - prims[row, 32]) * f, (p[1] - prims[row, 33]) * f, (p[2] - prims[row, 34]) * f)
-    return pattern_colour(kind, a, b, q, prims[row, 36])
+    return pattern_colour(kind, a, b, q, prims[row, 36], prims[row, 37])
 
 
 @wp.func

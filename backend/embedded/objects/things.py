@@ -184,7 +184,7 @@ def clock(b: Builder) -> None:
 
 def heart(b: Builder) -> None:
     for side in (-1, 1):
-        b.limb((side * 0.42, 0, 1.35), (0, 0, 0.35), b.vary(0.52), 0.12, blend=0.08 if side > 0 else 0.0)
+        b.limb((side * 0.46, 0, 1.4), (0, 0, 0.1), b.vary(0.5), 0.06)
 
 
 def star(b: Builder) -> None:
@@ -223,8 +223,8 @@ KINDS = (
     Kind("key", key, ("door key", "old key"), colours=("yellow", "grey"), small=True),
     Kind("book", book, ("closed book", "hardcover book"), "label", "gold", small=True),
     Kind("stack of books", stacked_book, ("pile of books",), "middle book", "cream", carries=True),
-    Kind("chest", chest, ("treasure chest", "trunk with metal bands"), "bands", "gold", ("brown",), carries=True),
-    Kind("crate", crate, ("box", "wooden-framed box"), "frame", "wood", ("brown", "beige"), carries=True),
+    Kind("chest", chest, ("treasure chest", "chest with metal bands"), "bands", "gold", ("brown",), carries=True),
+    Kind("crate", crate, ("box", "packing case"), "frame", "wood", ("brown", "beige"), carries=True),
     Kind("gift", gift, ("present", "gift box"), "ribbon", "yellow", ("red", "purple", "green"), small=True),
     Kind("ball", ball, ("sphere",), "belt", small=True),
     Kind("candle", candle, ("burning candle", "candle in a holder"), "holder", "gold", ("white", "red"), small=True),
@@ -232,7 +232,7 @@ KINDS = (
     Kind("bell", bell, ("hand bell", "church bell"), "clapper", "dark wood", ("yellow", "grey"), small=True),
     Kind("dice", dice, ("die", "gaming dice"), "pips", "black", ("white", "red"), patterns=("wooden", "golden", "silver", "stone", "marble", "glazed", "rainbow"), small=True),
     Kind("guitar", guitar, ("acoustic guitar",), "neck", "dark wood", ("brown", "orange", "red")),
-    Kind("drum", drum, ("snare drum", "toy drum"), "rims", "gold", ("red", "blue"), carries=True),
+    Kind("drum", drum, ("snare drum", "toy drum"), "rims", "gold", ("red", "blue")),
     Kind("camera", camera, ("photo camera",), "lens", "dark steel", ("black", "grey")),
     Kind("clock", clock, ("alarm clock",), "bells", "gold", ("red", "light blue"), small=True),
     Kind("heart", heart, ("love heart",), colours=("red", "pink"), small=True),
