@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import time
@@ -15,7 +14,6 @@ import pytest
 
 import blender_addon
 from blender_addon import addresses, link, local_hub, preferences, wire
-from blender_addon.panels import sidebar
 
 OPERATORS = ("generate", "cancel", "connect", "disconnect", "dice", "forget", "show_result")
 
@@ -112,14 +110,3 @@ def test_a_hub_that_ends_at_once_is_reported_with_its_last_words(tmp_path):
             time.sleep(0.01)
     hub.stop()
     assert not hub.alive()
-
-
-def test_the_panels_draw_nothing_that_is_missing(addon):
-    """Every property and operator that the panels name exists; a typing error would only show in the program."""
-    source = Path(sidebar.__file__).read_text()
-    properties = bpy.context.scene.maquette.bl_rna.properties
-    named = re.findall(r'prop\(properties, "(\w+)"', source)
-    for name in (*named, "negative_prompt", "prior", "effort", "texture_size"):
-        assert name in properties, name
-    for name in re.findall(r'operator\("maquette\.(\w+)"', source):
-        assert name in OPERATORS, name
