@@ -38,7 +38,7 @@ def hash_grid_config(size: HashGridSize) -> HashGridConfig:
 
 
 class CoarseStage:
-    """A radiance field under optimisation. `step` is the next step to do; `recoveries` counts the times it went back."""
+    """A radiance field under optimisation. `step` is the next step; `recoveries` counts the times it went back."""
 
     def __init__(self, settings: Coarse, prior: Prior, book: PromptBook, device: torch.device, seed: int):
         self.settings = settings

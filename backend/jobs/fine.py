@@ -74,7 +74,7 @@ class FineStage:
         return self.step >= self.settings.steps
 
     def advance(self) -> Tensor | None:
-        """One optimiser step. Returns the picture (H, W, 3) that the prior had in mind, or None when it wasn't asked."""
+        """One optimiser step. Returns the picture (H, W, 3) that the prior had in mind, None when it wasn't asked."""
         if self.step % SNAPSHOT_EVERY == 0:
             self._good = copy.deepcopy(self.state())
         loss, picture = self._loss()

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a surface to an asset: clean, simplify, unwrap, bake, and the numbers that say how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from backend.fields.tetrahedral_sdf import TetrahedralSDF
+from backend.fields.texture import TextureField
+from backend.geometry.bake import bake
+from backend.geometry.clean import clean
+from backend.geometry.health import health
+from backend.geometry.mesh import Mesh, edges_and_corners, vertex_normals
+from backend.geometry.simplify import simplify
+from backend.geometry.unwrap import unwrap
+from backend.jobs.presets import Finish
+from backend.jobs.previews import png, to_bytes, to_metres
+
+SMOOTHING = 2  # rounds of Taubin smoothing: takes the grid's steps off, keeps the volume
+COLOUR_CHUNK = 1 << 17  # points per call of the texture field
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A finished mesh in field units with UVs (Mesh), its base colour (S, S, 3) uint8, and `facts` for the report."""
+
+    mesh: Mesh
+    base_colour: NDArray[np.uint8]
+    facts: dict[str, Any]
+
+
+def finish(
+    surface: TetrahedralSDF,
+    texture: TextureField,
+    settings: Finish,
+    texture_size: int,
+    tell: Callable[[float, str], None],
+    warn: Callable[[str], None],
+) -> Asset:
+    """Makes the asset. `tell(share, message)` reports and may raise Cancelled; `warn` collects what the user should
+    know. `texture_size` in pixels, 0 for the preset's."""
+    device = texture.table.device
+    with torch.no_grad():
+        vertices, faces = surface.surface()
+    raw = Mesh(vertices.cpu().numpy(), faces.cpu().numpy().astype(np.int32))
+    tell(0.05, "cleaning the surface")
+    cleaned, report = clean(raw, smoothing=SMOOTHING)
+    if report.parts_dropped:
+        warn(f"{report.parts_dropped} loose parts were too small to keep.")
+    tell(0.15, "simplifying")
+    mesh = simplify(cleaned, settings.faces) if len(cleaned.faces) > settings.faces else cleaned
+    tell(0.35, "unwrapping")
+    unwrapped = unwrap(mesh, time_limit=settings.unwrap_seconds)
+    if unwrapped.warning:
+        warn(unwrapped.warning)
+    tell(0.7, "baking the texture")
+    size = texture_size or settings.texture
+
+    @torch.no_grad()
+    def colour_at(points: NDArray[np.float32]) -> NDArray[np.float32]:
+        parts = torch.from_numpy(np.ascontiguousarray(points, np.float32)).split(COLOUR_CHUNK)
+        return torch.cat([texture.colour(part.to(device)).cpu() for part in parts]).numpy()
+
+    baked = bake(unwrapped.mesh, colour_at, size)
+    tell(0.95, "checking")
+    facts = {"mesh": health(unwrapped.mesh).to_map(), "uv": unwrapped.to_map(), "texture_size": size}
+    return Asset(unwrapped.mesh, to_bytes(torch.from_numpy(baked.image)), facts)
+
+
+def arrays_of(asset: Asset, thumbnail: NDArray[np.uint8], size_metres: float) -> dict[str, NDArray[Any]]:
+    """What goes to the scene; see `backend.jobs.results.MeshResult`."""
+    vertices = to_metres(asset.mesh.vertices, size_metres)
+    edges, corner_edges = edges_and_corners(asset.mesh.faces, len(vertices))
+    assert asset.mesh.uvs is not None
+    return {
+        "vertices": vertices,
+        "faces": asset.mesh.faces,
+        "uvs": asset.mesh.uvs,
+        "normals": vertex_normals(vertices, asset.mesh.faces),
+        "edges": edges,
+        "corner_edges": corner_edges,
+        "base_colour": png(asset.base_colour),
+        "thumbnail": png(thumbnail),
+    }

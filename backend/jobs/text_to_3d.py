@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Text to 3D, after Magic3D (Lin et al., CVPR 2023): read the prompt, coarse, carry over, fine, finish, deliver."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backend.fields.tetrahedral_sdf import TetrahedralSDF
+from backend.fields.texture import TextureField
+from backend.jobs import presets
+from backend.jobs.carry_over import CarriedOver, carry_over
+from backend.jobs.coarse import CoarseStage, run_coarse
+from backend.jobs.context import JobContext
+from backend.jobs.fine import FineStage, render_surface
+from backend.jobs.finish import Asset, arrays_of, finish
+from backend.jobs.guide import Guide
+from backend.jobs.presets import Preset
+from backend.jobs.previews import Previews, to_bytes
+from backend.jobs.results import MeshResult, versions
+from backend.jobs.stopwatch import Stopwatch
+from backend.jobs.views import turntable
+from backend.priors import catalog
+from backend.priors.base import Prior
+from backend.priors.prompts import PromptBook
+from backend.render.lighting import shade
+from backend.render.raster import Rasteriser, choose_rasteriser
+from protocol.specs import TextTo3DSpec
+
+CHECKPOINT_EVERY = 15.0  # seconds: the most work that a killed worker can lose
+THUMBNAIL = 256  # pixels
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A prior with the prompt in its own language."""
+
+    prior: Prior
+    book: PromptBook
+
+
+def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
+    """The whole recipe. Goes on from the job's checkpoint if there is one. Raises MaquetteError for the user's eyes."""
+    preset = presets.with_effort(presets.find(spec.preset), spec.effort)
+    saved = context.load_checkpoint() or {}
+    seed = saved.get("seed", spec.seed if spec.seed is not None else secrets.randbelow(2**31))
+    watch = Stopwatch(context, _plan(preset))
+    previews = Previews(context, preset.preview_every, spec.size_metres)
+    notes = _Notes(context)
+    keeper = _Keeper(context, seed)
+    rasteriser = choose_rasteriser(context.device)
+
+    with watch.stage("read the prompt", spec.prompt):
+        broad, sharp = read_prompt(spec, context, notes)
+    with watch.stage("coarse", "finding the shape") as tell:
+        stage = CoarseStage(preset.coarse, broad.prior, broad.book, context.device, seed)
+        optimise_coarse(stage, saved, tell, previews, keeper)
+    with watch.stage("carry over", "from fog to surface"):
+        carried = carry_over(stage, preset.fine.tetrahedra, rasteriser)
+    with watch.stage("fine", "sharpening the surface") as tell:
+        fine = make_fine_stage(preset, carried, stage, sharp, broad, rasteriser, seed)
+        optimise_fine(fine, saved, tell, previews, keeper, stage)
+    with watch.stage("finish", "making an asset of it") as tell:
+        asset = finish(fine.surface, fine.texture, preset.finish, spec.texture_size, tell, notes.add)
+    with watch.stage("deliver", "taking its picture"):
+        thumbnail = take_picture(fine.surface, fine.texture, rasteriser)
+        arrays = arrays_of(asset, thumbnail, spec.size_metres)
+    report = make_report(spec, preset, seed, broad, sharp, watch, carried, asset, notes, (stage, fine))
+    context.progress("done", 1.0, "finished", 0.0)
+    return MeshResult(arrays, report)
+
+
+def read_prompt(spec: TextTo3DSpec, context: JobContext, notes: _Notes) -> tuple[Voice, Voice]:
+    """The prior of each stage with the prompt read: (coarse, fine). They may be one and the same."""
+    broad = load_prior(spec.prior, "coarse", context)
+    sharp = load_prior(spec.prior, "fine", context)
+    if (known := catalog.nearest_known(broad, spec.prompt)) is not None:
+        notes.nearest_known = known.to_map()
+        if not known.sure:
+            notes.add(known.sentence())
+    book = PromptBook(broad, spec.prompt, spec.negative_prompt)
+    if sharp is broad:
+        return Voice(broad, book), Voice(broad, book)
+    return Voice(broad, book), Voice(sharp, PromptBook(sharp, spec.prompt, spec.negative_prompt))
+
+
+def load_prior(name: str, role: str, context: JobContext) -> Prior:
+    """From the worker's cache, or loaded."""
+    key = f"prior {role} {name} {context.device}"
+    if key not in context.cache:
+        context.cache[key] = catalog.load(name, role, context.device)
+    prior: Prior = context.cache[key]
+    return prior
+
+
+def optimise_coarse(
+    stage: CoarseStage, saved: dict[str, Any], tell: Any, previews: Previews, keeper: _Keeper
+) -> None:
+    """The coarse stage to its end, with previews and checkpoints."""
+    if "coarse" in saved:
+        stage.load(saved["coarse"])
+
+    def after_step(now: CoarseStage, picture: Tensor) -> None:
+        tell(now.share, f"step {now.step} of {now.settings.steps}")
+        # The first steps show nothing but the blob that every field starts as.
+        if previews.due() and now.step >= 20:
+            previews.of_field(now.field, picture)
+        if keeper.due():
+            keeper.keep(coarse=now.state())
+
+    run_coarse(stage, after_step)
+
+
+def make_fine_stage(
+    preset: Preset,
+    carried: CarriedOver,
+    coarse: CoarseStage,
+    sharp: Voice,
+    broad: Voice,
+    rasteriser: Rasteriser,
+    seed: int,
+) -> FineStage:
+    """The second stage on the carried-over surface, with the coarse stage's colours inherited."""
+    generator = torch.Generator().manual_seed(seed + 1)
+    return FineStage(
+        preset.fine,
+        carried.surface,
+        TextureField.inherit(coarse.field),
+        Guide(sharp.prior, sharp.book, preset.fine.guidance, generator),
+        Guide(broad.prior, broad.book, preset.coarse.guidance, generator),
+        rasteriser,
+        seed + 2,
+    )
+
+
+def optimise_fine(
+    stage: FineStage,
+    saved: dict[str, Any],
+    tell: Any,
+    previews: Previews,
+    keeper: _Keeper,
+    coarse: CoarseStage,
+) -> None:
+    """The fine stage to its end, with previews and checkpoints."""
+    if "fine" in saved:
+        # The grid may have been laid differently before the crash, so it comes from the checkpoint too.
+        stage.surface.load_state_dict(saved["fine"]["surface"])
+        stage.load(saved["fine"])
+    picture: Tensor | None = None
+    while not stage.finished:
+        # A step that fits an earlier target asks the prior nothing; the picture it had then still stands.
+        answer = stage.advance()
+        picture = picture if answer is None else answer
+        tell(stage.share, f"step {stage.step} of {stage.settings.steps}")
+        if previews.due():
+            previews.of_surface(stage.surface, stage.texture, picture)
+        if keeper.due():
+            keeper.keep(coarse=coarse.state(), fine=stage.state())
+
+
+def take_picture(surface: TetrahedralSDF, texture: TextureField, rasteriser: Rasteriser) -> Any:
+    """A shaded portrait of the surface, (256, 256, 4) uint8 with straight alpha."""
+    camera = turntable(1, THUMBNAIL * 2, 20.0, 30.0).to(texture.table.device)
+    with torch.no_grad():
+        vertices, faces = surface.surface()
+        seen = render_surface(texture, vertices, faces, camera, rasteriser, with_normals=True)
+        assert seen.normal is not None
+        above = camera.positions.new_tensor([[0.0, 0.0, 1.5]])
+        light = torch.nn.functional.normalize(camera.positions + above, dim=-1)
+        colour = shade(seen.colour, seen.normal, light, opacity=seen.opacity)
+        image = torch.cat([colour, seen.opacity], -1).permute(0, 3, 1, 2)
+        image = torch.nn.functional.avg_pool2d(image, 2)[0].permute(1, 2, 0)
+        straight = image[..., :3] / image[..., 3:].clamp_min(1e-4)
+        return to_bytes(torch.cat([straight, image[..., 3:]], -1))
+
+
+def make_report(
+    spec: TextTo3DSpec,
+    preset: Preset,
+    seed: int,
+    broad: Voice,
+    sharp: Voice,
+    watch: Stopwatch,
+    carried: CarriedOver,
+    asset: Asset,
+    notes: _Notes,
+    stages: tuple[CoarseStage, FineStage],
+) -> dict[str, Any]:
+    """Everything somebody may ask about a result later, as plain values."""
+    recoveries = sum(stage.recoveries for stage in stages)
+    if recoveries:
+        notes.add(f"Values stopped being finite {recoveries} times; it went back to the last good step each time.")
+    return {
+        "prompt": spec.prompt,
+        "negative_prompt": spec.negative_prompt,
+        "seed": seed,
+        "preset": preset.name,
+        "effort": spec.effort,
+        "settings": presets.as_map(preset),
+        "prior": {"coarse": broad.prior.traits.name, "fine": sharp.prior.traits.name},
+        "prior_revision": {"coarse": broad.prior.traits.revision, "fine": sharp.prior.traits.revision},
+        "versions": versions(),
+        "device": str(broad.prior.device),
+        "stages": [record.to_map() for record in watch.records],
+        "scores": {
+            "outline_agreement": round(carried.agreement, 4),
+            "density_level": round(carried.level, 4),
+            "recoveries": recoveries,
+        },
+        **asset.facts,
+        "material": {"roughness": 0.6, "metallic": 0.0},
+        "size_metres": spec.size_metres,
+        "nearest_known": notes.nearest_known,
+        "warnings": notes.warnings,
+    }
+
+
+def warm_up(context: JobContext) -> None:
+    """Loads the embedded prior and runs every kernel once on a tiny job, so that the first real job isn't slower."""
+    spec = TextTo3DSpec("a mug", seed=0)
+    notes = _Notes(context)
+    broad, _ = read_prompt(spec, context, notes)
+    preset = presets.with_effort(presets.DRAFT, 0.005)
+    stage = CoarseStage(preset.coarse, broad.prior, broad.book, context.device, 0)
+    stage.advance()
+    carry_over(stage, 16, choose_rasteriser(context.device))
+
+
+def _plan(preset: Preset) -> dict[str, float]:
+    """Expected seconds of each stage with the embedded prior on two cores; only their ratios matter for the bar, and
+    the stopwatch corrects them as it goes."""
+    work = preset.coarse.views * (preset.coarse.pixels / 32) ** 2 / 4
+    sharp = preset.fine.views * (preset.fine.pixels / 128) ** 2 / 4
+    return {
+        "read the prompt": 2.0,
+        "coarse": 0.12 * preset.coarse.steps * work,
+        "carry over": 3.0,
+        "fine": 0.25 * preset.fine.steps * sharp,
+        "finish": 6.0,
+        "deliver": 1.0,
+    }
+
+
+class _Notes:
+    """Warnings and what is known of the prompt, collected for the report."""
+
+    def __init__(self, context: JobContext):
+        self._context = context
+        self.warnings: list[str] = []
+        self.nearest_known: dict[str, Any] | None = None
+
+    def add(self, text: str) -> None:
+        self.warnings.append(text)
+        self._context.warn(text)
+
+
+class _Keeper:
+    """Keeps a checkpoint every so often."""
+
+    def __init__(self, context: JobContext, seed: int):
+        self._context, self._seed = context, seed
+        self._last = context.clock()
+
+    def due(self) -> bool:
+        return self._context.clock() - self._last >= CHECKPOINT_EVERY
+
+    def keep(self, **stages: dict[str, Any]) -> None:
+        self._context.save_checkpoint({"seed": self._seed, **stages})
+        self._last = self._context.clock()
+
