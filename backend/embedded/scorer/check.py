@@ -25,6 +25,7 @@ from backend.embedded.objects import (
     shade,
 )
 from backend.embedded.objects.palette import COLOURS, PATTERNS
+from backend.embedded.objects.vocabulary import CORE
 from backend.embedded.scorer.scorer import Scorer
 from backend.embedded.scorer.stock import names_of
 
@@ -95,13 +96,14 @@ def exchanged(recipe: Recipe, sort: str) -> list[str]:
     materials, and that of a coloured thing for other patterns.
     """
     if sort == "kind":
-        others = [replace(recipe, kind=name) for name in KINDS if name != recipe.kind]
+        others = [replace(recipe, kind=name) for name in CORE.kinds if name != recipe.kind]
         others = [other for other in others if not _needs_accent(other) or KINDS[other.kind].accent]
     elif sort == "colour":
         taken = {recipe.colour, recipe.second}
         others = [replace(recipe, colour=name) for name in COLOURS if name not in taken] if recipe.colour else []
     else:
-        alike = [name for name, pattern in PATTERNS.items() if (pattern.own is None) == bool(recipe.colour)]
+        known = ("plain", *CORE.patterns)
+        alike = [name for name in known if (PATTERNS[name].own is None) == bool(recipe.colour)]
         others = [replace(recipe, pattern=name) for name in alike if name != recipe.pattern]
         others = [replace(other, second="") if _needs_accent(other) else other for other in others]
     return [plain_caption(other) for other in others]

@@ -33,7 +33,7 @@ class Chance:
     def clouds(self, channels: int, cells: int, size: int) -> Tensor:
         """Smooth noise (B, channels, size, size) in about -1..1, with `cells` hills along an edge."""
         coarse = torch.randn(self.count, channels, cells, cells, generator=self.generator).clamp(-2, 2) / 2
-        return functional.interpolate(coarse, size=(size, size), mode="bicubic", align_corners=False)
+        return functional.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)
 
 
 def lit(colour: Tensor, normals: Tensor, light: Tensor, ambient: Tensor) -> Tensor:
@@ -129,7 +129,7 @@ def varied(albedo: Tensor, normals: Tensor, generator: torch.Generator) -> Tenso
     )
     colour = torch.where(chance.hit(0.5), shaded, colour)
     stack = moved(torch.cat([colour * alpha, alpha], dim=1), chance)
-    near = functional.avg_pool2d(stack, 5, 1, 2)  # gives a colour to pixels just outside, in case the outline swells
+    near = functional.avg_pool2d(stack, 3, 1, 1)  # gives a colour to pixels just outside, in case the outline swells
     stack = torch.where(stack[:, 3:] > 0.05, stack, near)
     colour, alpha = stack[:, :3] / stack[:, 3:].clamp_min(1e-3), stack[:, 3:].clamp(0.0, 1.0)
     # A blurred outline cut again at another height: parts swell or shrink by about half a pixel, corners become round.

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from backend.embedded import objects as catalogue
+from backend.embedded.objects.vocabulary import CORE, FULL
 from backend.embedded.scorer.network import PICTURE_SIZE
 
 SEED = 20_481
@@ -33,15 +34,17 @@ class StockSettings:
 
     Cameras: azimuth anywhere; elevation uniform in `elevation` degrees; zoom uniform in `zoom` (1 is the default
     framing). Wider than the prior's, because the judge looks from where nothing was optimised. `held_out` is the share
-    of objects with a combination that the prior never sees: a judge must know them, and they are what it will judge.
+    of objects with a combination that the prior never sees: a judge must know them, they are what it will judge.
+    `full` is the share drawn from the whole catalogue; the others come from the core that the shipped prior is taught.
     """
 
     objects: int = 6000
     views: int = 5
-    captions: int = 3
+    captions: int = 2
     elevation: tuple[float, float] = (-20.0, 70.0)
     zoom: tuple[float, float] = (0.85, 1.15)
     held_out: float = 0.2
+    full: float = 0.35
     seed: int = SEED
 
     def __post_init__(self) -> None:
@@ -102,7 +105,11 @@ def draw(
     """Draws objects, renders them and encodes their captions. `encode` turns sentences into vectors (P, 384)."""
     rng = np.random.default_rng(settings.seed)
     splits = rng.random(settings.objects) < settings.held_out
-    things = [catalogue.sample(rng, "held_out" if split else "train") for split in splits]
+    wide = rng.random(settings.objects) < settings.full
+    things = [
+        catalogue.sample(rng, "held_out" if split else "train", FULL if full else CORE)
+        for split, full in zip(splits, wide, strict=True)
+    ]
     tell(f"drew {len(things)} objects of {len(catalogue.KINDS)} kinds")
     wordings = [catalogue.captions(thing.recipe, rng, settings.captions) for thing in things]
     count = settings.objects * settings.views

@@ -27,7 +27,8 @@ from protocol.errors import TrainingDiverged
 @dataclass(frozen=True)
 class TrainSettings:
     """Numbers of the run. `others` wrong captions join every batch, so that a picture is told from many more things
-    than the batch holds; `heads` weighs the three classification losses against the contrastive one."""
+    than the batch holds; `heads` weighs the three classification losses against the contrastive one; `half` runs the
+    towers in bfloat16 (weights stay float32)."""
 
     steps: int = 1600
     batch: int = 256
@@ -39,6 +40,7 @@ class TrainSettings:
     smoothing: float = 0.05
     seed: int = 7
     save_every: int = 100
+    half: bool = True
 
     def __post_init__(self) -> None:
         if min(self.steps, self.batch, self.warmup, self.save_every) < 1 or self.learning_rate <= 0:
@@ -62,8 +64,10 @@ def batch_loss(network: ScorerNetwork, stock: Stock, settings: TrainSettings, ge
     vectors = stock.vectors[stock.captions[told, wording]]
     pictures = varied(stock.albedo[rows], stock.normals[rows], generator).contiguous(memory_format=torch.channels_last)
 
-    places, features = network.embed_pictures(pictures)
-    sentences = network.embed_sentences(vectors)
+    with torch.autocast("cpu", torch.bfloat16, enabled=settings.half):
+        places, features = network.embed_pictures(pictures)
+        sentences = network.embed_sentences(vectors)
+    places, features, sentences = places.float(), features.float(), sentences.float()
     same = stock.same[shown][:, None] == stock.same[told][None]
     loss = contrastive_loss(places, sentences, network.scale(), same)
     for logits, target in zip(network.read(features).values(), stock.labels[shown].T, strict=True):
