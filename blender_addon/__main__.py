@@ -116,6 +116,7 @@ def quiet() -> Iterator[None]:
 def generate(options: argparse.Namespace, watch: Watch) -> Any:
     """Fill in the panel, press Generate, wait; returns the job, whose object stands in the scene."""
     from . import link
+    from .capture import text
 
     properties = bpy.context.scene.maquette
     properties.prompt = options.prompt
@@ -124,6 +125,7 @@ def generate(options: argparse.Namespace, watch: Watch) -> Any:
     properties.seed, properties.randomise = options.seed, False
     properties.size_metres, properties.place = options.size, "ORIGIN"
     properties.effort = SHORT_EFFORT if options.short else 1.0
+    text.spec_from(properties)  # says what is wrong with the settings better than a greyed-out button can here
     bpy.ops.maquette.generate()
     job = link.current().jobs.newest()
     assert job is not None  # the operator would have raised
@@ -206,7 +208,8 @@ def main(arguments: list[str]) -> int:
     import addon_utils
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    addon_utils.enable(PACKAGE, default_set=False)
+    with quiet():
+        addon_utils.enable(PACKAGE, default_set=False)
     try:
         code = run(options)
     except KeyboardInterrupt:
