@@ -132,11 +132,24 @@ def generate(options: argparse.Namespace, watch: Watch) -> Any:
     return link.current().wait(job.id, options.timeout, watch)
 
 
+def frame(item: Any) -> None:
+    """Let whoever opens the file look at the object with its texture on."""
+    for screen in bpy.data.screens:
+        for area in screen.areas:
+            if area.type == "VIEW_3D":
+                space = area.spaces.active
+                space.shading.type = "MATERIAL"
+                space.region_3d.view_location = (*item.location[:2], item.location.z + item.dimensions.z / 2.0)
+                space.region_3d.view_distance = 3.0 * max(item.dimensions)
+
+
 def write(options: argparse.Namespace, job: Any, watch: Watch, seconds: dict[str, float]) -> None:
     """scene.blend, model.glb, preview.png and report.json into the folder."""
     from . import turntable
 
     item = bpy.data.objects[job.object_name]
+    bpy.context.view_layer.update()
+    frame(item)
 
     def timed(name: str, begin: float) -> None:
         seconds[name] = round(time.monotonic() - begin, 3)

@@ -185,10 +185,10 @@ class Link:
             return False
         try:
             self._mind_hub()
+            updates = self._client.poll(budget_s)
         except wire.errors.MaquetteError as error:
             self.problem = error
             return True
-        updates = self._client.poll(budget_s)
         for update in self._latest_previews(updates):
             self._handle(update)
         return bool(updates)
