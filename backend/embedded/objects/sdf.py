@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: UP018 - float(0.0) declares a variable in a Warp loop, a bare 0.0 a constant
 """Warp functions that give the signed distance of each primitive and of a whole object.
 
 Distances are exact in the primitive's own frame, save for the ellipsoid (a first-order estimate, scaled down to stay

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: UP018 - float(0.0) declares a variable in a Warp loop, a bare 0.0 a constant
 """Warp functions that give an object's colour at a point: which primitive owns it, and its solid pattern there.
 
 Patterns are functions of space, not of a surface, so they need no UV map and look the same in every view. They are

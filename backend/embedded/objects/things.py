@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import math
-
 from .construct import Builder
 from .recipe import Kind
 

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+# ruff: noqa: UP018 - float(0.0) declares a variable in a Warp loop, a bare 0.0 a constant
 """Evaluates objects at points and sphere-traces batches of pictures of them, with one Warp kernel each.
 
 A picture is albedo with straight alpha, and normals in the camera's frame, so that training can light it as it likes
