@@ -129,6 +129,9 @@ class Prior(ABC):
     def embed(self, prompts: Sequence[str]) -> TextEmbedding:
         """Texts to embeddings, B in and B out. "" is the text for the unconditional branch of guidance."""
 
+    def release_text(self) -> None:
+        """Frees the text encoder where it is large; known prompts stay embedded, new ones load it again."""
+
     @abstractmethod
     def encode(self, images: Tensor, cheap: bool = False) -> Tensor:
         """Images (B, 3 or 4, H, W) in 0..1 of any size to (B, C, h, w) in the prior's space. Differentiable.

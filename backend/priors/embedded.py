@@ -33,6 +33,9 @@ WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "embedded" / "weights"
 class EmbeddedPrior(UNetPrior):
     """Our own prior. Its class embedding reads 395 numbers: 11 of the view, 384 of the sentence."""
 
+    def release_text(self) -> None:
+        """MiniLM is shared with everything that reads prompts, and small: it stays."""
+
     def conditioning(self, x_t: Tensor, text: TextEmbedding, view: ViewCondition | None) -> dict[str, Any]:
         if view is None or text.pooled is None:
             raise ValueError(f"{self.traits.name} needs a view and a sentence vector for every image")
@@ -96,7 +99,7 @@ def load(
         codec = PixelCodec(int(unet.config.sample_size), int(unet.config.in_channels))
     else:
         scale = 2 ** (len(vae.config.block_out_channels) - 1)
-        codec = LatentCodec(prepare(vae, device, vae_dtype(device, dtype)), int(unet.config.sample_size) * scale)
+        codec = LatentCodec(prepare(vae, device, vae_dtype(vae, device, dtype)), int(unet.config.sample_size) * scale)
     traits = PriorTraits(
         name=f"embedded {'pixel' if vae is None else 'latent'}",
         revision=weights_revision(folder, cache_folder),

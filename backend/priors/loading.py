@@ -7,6 +7,7 @@ import json
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -59,15 +60,12 @@ def check_safetensors(path: Path) -> None:
     The format begins with the header's length (8 bytes, little endian) and the header, JSON whose data_offsets end
     where the file ends.
     """
-    size = path.stat().st_size
+    size = path.stat().st_size if path.exists() else 0
     try:
+        header = safetensors_header(path)
         with path.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
-            if size < 8 or length > size - 8:
-                raise ValueError("it ends inside its header")
-            header = json.loads(stream.read(length))
-        expected = 8 + length + max((entry["data_offsets"][1] for name, entry in header.items()
-                                     if name != "__metadata__"), default=0)
+        expected = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
         if size != expected:
             raise ValueError(f"it has {size:,} bytes of {expected:,}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
@@ -78,11 +76,24 @@ def check_safetensors(path: Path) -> None:
         ) from error
 
 
+def safetensors_header(path: Path) -> dict[str, Any]:
+    """Tensor names and their entries. Raises ValueError or OSError for anything that isn't such a file."""
+    size = path.stat().st_size
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if size < 8 or length > size - 8:
+            raise ValueError("it ends inside its header")
+        header = json.loads(stream.read(length))
+    if not isinstance(header, dict):
+        raise ValueError("its header is not a table of tensors")
+    header.pop("__metadata__", None)
+    return header
+
+
 def variant_of(folder: Path) -> str | None:
-    """'fp16' when the folder holds its weights only under that name, else None."""
-    names = [path.name for path in folder.glob("*/*.safetensors")]
-    plain = [name for name in names if ".fp16." not in name]
-    return "fp16" if names and not plain else None
+    """'fp16' when the folder holds its UNet only under that name, else None."""
+    names = [path.name for path in (folder / "unet").glob("*.safetensors")]
+    return "fp16" if names and all(".fp16." in name for name in names) else None
 
 
 def weights_revision(folder: Path, cache_folder: Path | None = None) -> str:
@@ -123,7 +134,52 @@ def load_pipeline(folder: Path, dtype: torch.dtype, **given: Any) -> Any:
             hint="It is incomplete or made for another version of diffusers: download it again. " + CHOOSE,
         ) from error
     pipeline.set_progress_bar_config(disable=True)
+    for name in ("unet", "vae"):
+        if getattr(pipeline, name, None) is not None and given.get(name, ...) is ...:
+            check_complete(getattr(pipeline, name), folder / name)
     return pipeline
+
+
+def load_component(folder: Path, name: str, dtype: torch.dtype | None = None) -> Any:
+    """One component of a pipeline folder, by the class that model_index.json names for it; offline, safetensors only.
+
+    Raises BrokenWeights if the folder has no such component or it can't be loaded.
+    """
+    library, kind = (read_index(folder).get(name) or (None, None))[:2]
+    if library not in ("diffusers", "transformers") or not isinstance(kind, str):
+        raise BrokenWeights(f"{folder} has no {name} that could be loaded (model_index.json says {library}.{kind}).",
+                            hint="Download the model again. " + CHOOSE)
+    weights = sorted((folder / name).glob("*.safetensors"))
+    for path in weights:
+        check_safetensors(path)
+    options: dict[str, Any] = {} if dtype is None else {"dtype": dtype, "use_safetensors": True}
+    if weights and all(".fp16." in path.name for path in weights):
+        options["variant"] = "fp16"
+    try:
+        with no_network(), quiet():
+            cls = getattr(import_module(library), kind)
+            return cls.from_pretrained(folder / name, local_files_only=True, **options)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, ImportError) as error:
+        raise BrokenWeights(f"{name} of {folder} could not be loaded as {kind}: {_first_line(error)}",
+                            hint="Download the model again. " + CHOOSE) from error
+
+
+def check_complete(network: Any, folder: Path) -> None:
+    """Raises BrokenWeights if the files lack a tensor of the network; diffusers would leave it random and only warn."""
+    stored: set[str] = set()
+    for path in folder.glob("*.safetensors"):
+        stored |= set(safetensors_header(path))
+    # Attention layers of checkpoints from before diffusers 0.15 have other names, which diffusers translates.
+    renamed = {".query.": ".to_q.", ".key.": ".to_k.", ".value.": ".to_v.", ".proj_attn.": ".to_out.0."}
+    for old, new in renamed.items():
+        stored |= {name.replace(old, new) for name in stored if old in name}
+    missing = sorted(set(network.state_dict()) - stored)
+    if missing:
+        raise BrokenWeights(
+            f"The weights in {folder} don't fit their config.json: {len(missing)} tensors are missing, "
+            f"the first is {missing[0]}.",
+            hint="The files of two models were mixed, or the download is incomplete: download it again. " + CHOOSE,
+        )
 
 
 @contextmanager
