@@ -24,7 +24,7 @@ from backend.render.lighting import shade
 
 @dataclass(frozen=True)
 class Seen:
-    """What a renderer saw: colour (B, H, W, 3) sRGB, premultiplied; opacity (B, H, W, 1); normal (B, H, W, 3) or None."""
+    """What was rendered: colour (B, H, W, 3) sRGB, premultiplied; opacity (B, H, W, 1); normal (B, H, W, 3) or None."""
 
     colour: Tensor
     opacity: Tensor
