@@ -27,8 +27,8 @@ class Ready(Message):
     software: str = wire(word)
     min_major: int = wire(checks.integer(0, 255))
     max_major: int = wire(checks.integer(0, 255))
+    caps: dict[str, Any] = wire(checks.mapping)
     token: bytes = wire(checks.octets(64), b"")
-    caps: dict[str, Any] = wire(checks.mapping, {})
     job: str = wire(any_job, "")
     fence: int = wire(u63, 0)
 

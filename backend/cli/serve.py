@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`maquette serve` and `maquette worker`: the two processes that an installation consists of."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from protocol.local import default_data_folder
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+
+
+def parent_watch() -> Callable[[], bool]:
+    """Whether the process that started this one still lives; works with a parent that was killed."""
+    import psutil
+
+    parent = os.getppid()
+    try:
+        process = psutil.Process(parent)
+        process.create_time()  # remembered, so that a later process with the same number is not taken for it
+    except psutil.Error:
+        return lambda: False
+    return lambda: os.getppid() == parent and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
+              help="Folder for the queue, the results and the logs. Default: this user's data folder.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0,
+              help="Port on the loopback interface; 0 for the last one used, or any that is free.")
+@click.option("--no-worker", is_flag=True, help="Do not start a worker process.")
+@click.option("--exit-with-parent", is_flag=True, help="End when the process that started this one has ended.")
+@click.option("--quiet", is_flag=True, help="Log problems only.")
+def serve(data: Path | None, port: int, no_worker: bool, exit_with_parent: bool, quiet: bool) -> None:
+    """Run a hub, with one worker, until it is told to stop (Ctrl-C or SIGTERM)."""
+    from backend.hub.server import Hub, HubOptions
+
+    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    parent_lives = parent_watch() if exit_with_parent else lambda: True
+    stop_asked: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stop_asked.append(number)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    hub = Hub(HubOptions(data or default_data_folder(), port, worker=not no_worker))
+    if not quiet:
+        click.echo(f"hub at {hub.info.address}, data in {hub.options.data}")
+    hub.run(lambda: not stop_asked and parent_lives())
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
+              help="Data folder of the hub to work for. Default: this user's data folder.")
+@click.option("--name", default="", help="Name of this worker; a new one each time.")
+def worker(data: Path | None, name: str) -> None:
+    """Run one more worker for a hub of this machine (`serve` starts one by itself)."""
+    from backend.worker.__main__ import main
+
+    arguments = ["--data", str(data or default_data_folder()), *(["--name", name] if name else [])]
+    code = main(arguments)
+    logging.shutdown()
+    os._exit(code)

@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hub's side towards workers: who is there, who holds which lease, and what they report.
+
+A worker is known by a name that is new for each process. Its lease is alive as long as it beats (or, for a process
+of this machine, as long as the process lives and is not stuck). Every report carries the lease's fence; one of an
+older fence is answered with `lease_lost`, and the worker drops what it was doing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from backend import __version__
+from backend.hub import states
+from backend.hub.blobs import BlobStore
+from backend.hub.desk import Desk
+from backend.hub.executor import Executor
+from backend.hub.states import Done, Failure, GivenBack, Started, WorkerLost
+from backend.hub.store import JobRow
+from backend.hub.wire import Port, Received
+from protocol import framing
+from protocol.errors import (
+    LeaseLost,
+    MaquetteError,
+    NotAllowed,
+    UnknownBlob,
+    UnknownSession,
+    UnknownType,
+    VersionMismatch,
+    WorkerCrashed,
+)
+from protocol.fields import Message, read
+from protocol.messages import Ack, BlobCheck, BlobNeed, BlobOk, BlobPut, Error, Rejected, Welcome
+from protocol.worker_messages import (
+    WORKER_TO_HUB,
+    Beat,
+    Failed,
+    Goodbye,
+    Lease,
+    Ready,
+    Result,
+    Stop,
+    WorkerCancel,
+    WorkerEphemeral,
+    WorkerEvent,
+)
+
+log = logging.getLogger("maquette.hub")
+
+BEAT_SECONDS = 2.0  # between two signs of life (protocol reference, section 7)
+SILENT_SECONDS = 10.0  # without a beat, for a worker whose process cannot be seen from here
+STUCK_SECONDS = 120.0  # without a beat, for a process that is alive: one long call may hold Python's lock
+RETURN_SECONDS = 30.0  # after a restart of the hub, for a worker to come back with its lease
+RESEND_SECONDS = 2.0  # before a lease or a cancel that shows no effect is sent again
+TERMINATE_SECONDS = 10.0  # after a cancel, before the process is asked to end (section 9)
+KILL_SECONDS = 15.0  # after a cancel, before the process is killed
+
+
+@dataclass
+class _Worker:
+    name: str
+    peer: bytes
+    pid: int
+    caps: dict[str, Any]
+    heard: float
+    job: str = ""
+    fence: int = 0
+    told: float = 0.0  # when the lease or the cancel was last sent
+    cancel_at: float | None = None
+    terminated: bool = False
+
+
+class Back:
+    """All workers. clock: monotonic seconds. token: what a worker must show."""
+
+    def __init__(
+        self, port: Port, desk: Desk, blobs: BlobStore, executor: Executor, clock: Callable[[], float], token: bytes,
+        epoch: int,
+    ) -> None:
+        self.port = port
+        self.desk = desk
+        self.blobs = blobs
+        self.executor = executor
+        self.token = token
+        self.epoch = epoch
+        self._clock = clock
+        self._workers: dict[str, _Worker] = {}
+        self._by_peer: dict[bytes, _Worker] = {}
+        self._orphans: dict[str, float] = {}  # job whose worker has not come back yet -> when it is given up
+        self._handlers: dict[type[Message], Callable[[_Worker, Any, bytes], None]] = {
+            Beat: self._beat, WorkerEvent: self._event, WorkerEphemeral: self._ephemeral, Result: self._result,
+            Failed: self._failed, Goodbye: self._goodbye, BlobCheck: self._blob_check, BlobPut: self._blob_put,
+        }
+        desk.send_lease = self._send_lease
+        desk.send_cancel = self._send_cancel
+
+    @property
+    def workers(self) -> list[_Worker]:
+        """Those that are connected."""
+        return list(self._workers.values())
+
+    def expect_back(self, jobs: list[JobRow]) -> None:
+        """After a restart of the hub: these jobs' workers may come back with their leases."""
+        for job in jobs:
+            self._orphans[job.id] = self._clock() + RETURN_SECONDS
+
+    # Messages that come in
+
+    def handle(self, received: Received) -> None:
+        """Answer one message of a worker; errors go back to it, nothing else leaves this function."""
+        peer, envelope = received.peer, received.envelope
+        try:
+            message = read(envelope, WORKER_TO_HUB)
+            if isinstance(message, Ready):
+                self._ready(peer, message, envelope.id)
+                return
+            worker = self._by_peer.get(peer)
+            if worker is None:
+                raise UnknownSession("The hub does not know this worker.", hint="Report ready again.")
+            worker.heard = self._clock()
+            handler = self._handlers.get(type(message))
+            if handler is None:
+                raise UnknownType(f"This hub does not take {envelope.type} from workers.")
+            handler(worker, message, envelope.id)
+        except MaquetteError as problem:
+            kind = Rejected if envelope.type == "READY" else Error
+            self.port.try_send(peer, kind(problem), envelope.id)
+
+    def _ready(self, peer: bytes, message: Ready, id: bytes) -> None:
+        if not message.min_major <= framing.MAJOR <= message.max_major:
+            raise VersionMismatch("Hub and worker speak different versions.", hint="Update the older of the two.")
+        if self.token and message.token != self.token:
+            raise NotAllowed("The worker did not show this hub's secret.")
+        old = self._workers.get(message.worker)
+        if old is not None:
+            self._by_peer.pop(old.peer, None)
+        worker = _Worker(message.worker, peer, message.pid, dict(message.caps), self._clock())
+        self._workers[worker.name], self._by_peer[peer] = worker, worker
+        self.port.try_send(
+            peer, Welcome(framing.MAJOR, f"maquette {__version__}", worker.name.encode(), self.epoch), id
+        )
+        log.info("worker %s is ready (process %d)", worker.name, worker.pid)
+        for job in self.desk.store.jobs_in(states.WITH_WORKER):
+            if job.life.worker != worker.name:
+                continue
+            self._orphans.pop(job.id, None)
+            worker.job, worker.fence, worker.told = job.id, job.life.fence, 0.0
+            if job.life.state == states.CANCEL_REQ:
+                self._send_cancel(job)
+        if message.job and (message.job, message.fence) != (worker.job, worker.fence):
+            self.port.try_send(peer, WorkerCancel(message.job, message.fence))
+        self.dispatch()
+
+    def _beat(self, worker: _Worker, message: Beat, id: bytes) -> None:
+        worker.caps["state"], worker.caps["memory"] = message.state, message.memory
+        holds = (message.job, message.fence)
+        if message.job and holds != (worker.job, worker.fence):
+            self.port.try_send(worker.peer, WorkerCancel(*holds))  # an old lease: drop it
+        elif worker.job and self._clock() - worker.told > RESEND_SECONDS:
+            job = self.desk.store.job(worker.job)
+            if job.life.state == states.CANCEL_REQ:
+                self._send_cancel(job)
+            elif not message.job and job.life.state == states.LEASED:
+                self._send_lease(job)
+
+    def _leased(self, worker: _Worker, name: str, fence: int) -> JobRow:
+        job = self.desk.store.job(name)
+        if job.life.fence != fence or job.life.worker != worker.name or job.life.state not in states.WITH_WORKER:
+            raise LeaseLost(f"Job {name} is no longer leased to this worker under fence {fence}.")
+        return job
+
+    def _event(self, worker: _Worker, message: WorkerEvent, id: bytes) -> None:
+        job = self._leased(worker, message.job, message.fence)
+        if message.kind == "started":
+            self.desk.apply(job, Started())
+        else:
+            self.desk.warn(job.id, message.fence, message.number, message.text)
+        self.port.try_send(worker.peer, Ack(message.job, message.number), id)
+
+    def _ephemeral(self, worker: _Worker, message: WorkerEphemeral, id: bytes) -> None:
+        if (message.job, message.fence) == (worker.job, worker.fence):
+            self.desk.on_ephemeral(message)
+
+    def _ended(self, worker: _Worker, name: str, fence: int) -> bool:
+        """A repeat of a last report that is already written down, or was settled otherwise (a cancel)."""
+        job = self.desk.store.job(name)
+        return job.life.fence == fence and job.life.state in states.FINAL
+
+    def _result(self, worker: _Worker, message: Result, id: bytes) -> None:
+        if not self._ended(worker, message.job, message.fence):
+            job = self._leased(worker, message.job, message.fence)
+            for one in message.arrays:
+                if not self.blobs.has(one.hash):
+                    raise UnknownBlob(f"Array {one.name} was not uploaded.", detail={"hash": one.hash})
+            self.desk.apply(job, Done(), message.arrays)
+        self._free(worker, message.job, message.fence, id)
+
+    def _failed(self, worker: _Worker, message: Failed, id: bytes) -> None:
+        if not self._ended(worker, message.job, message.fence):
+            job = self._leased(worker, message.job, message.fence)
+            message.error.attempt = job.life.attempt
+            self.desk.apply(job, Failure(message.error))
+        self._free(worker, message.job, message.fence, id)
+
+    def _free(self, worker: _Worker, job: str, fence: int, id: bytes) -> None:
+        self.port.try_send(worker.peer, Ack(job), id)
+        if (worker.job, worker.fence) == (job, fence):
+            worker.job, worker.fence, worker.cancel_at, worker.terminated = "", 0, None, False
+        self.dispatch()
+
+    def _goodbye(self, worker: _Worker, message: Goodbye, id: bytes) -> None:
+        self.port.try_send(worker.peer, Ack(), id)
+        self._forget(worker)
+        if worker.job:
+            self.desk.apply(self.desk.store.job(worker.job), GivenBack())
+        log.info("worker %s leaves: %s", worker.name, message.reason)
+
+    def _blob_check(self, worker: _Worker, message: BlobCheck, id: bytes) -> None:
+        for digest, size in message.blobs:
+            have = self.blobs.begin(digest, size)
+            if have == size and self.blobs.has(digest):
+                self.port.try_send(worker.peer, BlobOk(digest, size, True), id)
+            else:
+                self.port.try_send(worker.peer, BlobNeed(digest, have), id)
+
+    def _blob_put(self, worker: _Worker, message: BlobPut, id: bytes) -> None:
+        have = self.blobs.put(message.hash, message.offset, message.size, message.payload[0])
+        complete = self.blobs.has(message.hash)
+        self.port.try_send(worker.peer, BlobOk(message.hash, have, complete), id)
+
+    # What goes out
+
+    def dispatch(self) -> None:
+        """Give waiting jobs to workers that have none."""
+        for worker in list(self._workers.values()):
+            if worker.job:
+                continue
+            job = self.desk.next_queued()
+            if job is None:
+                return
+            self.desk.lease(job, worker.name)
+
+    def _send_lease(self, job: JobRow) -> None:
+        worker = self._workers.get(job.life.worker)
+        if worker is None:
+            return
+        worker.job, worker.fence, worker.told = job.id, job.life.fence, self._clock()
+        self.port.try_send(
+            worker.peer,
+            Lease(job.id, job.life.attempt, job.life.fence, SILENT_SECONDS, job.kind, job.spec),
+        )
+
+    def _send_cancel(self, job: JobRow) -> None:
+        worker = self._workers.get(job.life.worker)
+        if worker is None:
+            return
+        worker.told = self._clock()
+        if worker.cancel_at is None:
+            worker.cancel_at = self._clock()
+        self.port.try_send(worker.peer, WorkerCancel(job.id, job.life.fence))
+
+    def stop_workers(self) -> None:
+        """Ask every worker to give its job back and end."""
+        for worker in self._workers.values():
+            self.port.try_send(worker.peer, Stop(True))
+
+    # Time passes
+
+    def tick(self) -> None:
+        """Notice workers that ended or fell silent, cancels without effect, and leases nobody came back for."""
+        now = self._clock()
+        for name, code in self.executor.ended():
+            self._lost(name, _crash(code))
+        for worker in list(self._workers.values()):
+            alive = self.executor.alive(worker.name)
+            if now - worker.heard > (STUCK_SECONDS if alive else SILENT_SECONDS):
+                self.executor.kill(worker.name)
+                self._lost(worker.name, WorkerCrashed(
+                    f"The worker was silent for {now - worker.heard:.0f} seconds.", code=LeaseLost.code
+                ))
+            elif worker.cancel_at is not None and now - worker.cancel_at > KILL_SECONDS:
+                self.executor.kill(worker.name)
+            elif worker.cancel_at is not None and now - worker.cancel_at > TERMINATE_SECONDS and not worker.terminated:
+                worker.terminated = True
+                self.executor.terminate(worker.name)
+        for name, given_up in list(self._orphans.items()):
+            job = self.desk.store.job(name)
+            if job.life.state not in states.WITH_WORKER:
+                del self._orphans[name]
+            elif now > given_up or self.executor.knows_dead(job.life.worker):
+                self.desk.apply(job, WorkerLost(WorkerCrashed(
+                    "The hub was restarted and the job's worker was gone.", code=LeaseLost.code
+                )))
+                del self._orphans[name]
+        self.dispatch()
+
+    def _lost(self, name: str, error: MaquetteError) -> None:
+        worker = self._workers.get(name)
+        for job in self.desk.store.jobs_in(states.WITH_WORKER):
+            if job.life.worker == name:
+                log.warning("job %s lost worker %s: %s", job.id, name, error.message)
+                self.desk.apply(job, WorkerLost(error))
+                self._orphans.pop(job.id, None)
+        if worker is not None:
+            self._forget(worker)
+
+    def _forget(self, worker: _Worker) -> None:
+        self._workers.pop(worker.name, None)
+        self._by_peer.pop(worker.peer, None)
+
+
+def _crash(code: int) -> MaquetteError:
+    if code < 0:
+        return WorkerCrashed(f"The worker was ended by signal {-code}.", detail={"signal": -code})
+    return WorkerCrashed(f"The worker ended with exit code {code}.", detail={"exit_code": code})

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bytes by their SHA-256: written to a temporary file, hashed on the way, synced, renamed; never half there.
+
+A result's arrays live here. An upload goes on where it stopped as long as the hub runs; after a restart it begins
+again. Previews are kept in memory only, the newest of each job, under the same address by hash.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from protocol.arrays import Buffer
+from protocol.errors import BadRequest, OutOfSpace, ProtocolError, UnknownBlob
+
+RESERVE_BYTES = 256 << 20  # free space that uploads leave alone, so that the job store can always write
+
+
+def free_bytes(folder: Path) -> int:
+    """Free space on the folder's disk."""
+    return shutil.disk_usage(folder).free
+
+
+@dataclass
+class _Upload:
+    file: BinaryIO
+    path: Path
+    size: int
+    hasher: Any
+    have: int = 0
+
+
+class BlobStore:
+    """A folder of blobs. free: how many bytes the disk has left (a function, so that tests can fill it)."""
+
+    def __init__(
+        self, folder: Path, free: Callable[[Path], int] = free_bytes, reserve: int = RESERVE_BYTES
+    ) -> None:
+        self.folder = folder
+        self._incoming = folder / "incoming"
+        self._free = free
+        self._reserve = reserve
+        self._uploads: dict[bytes, _Upload] = {}
+        shutil.rmtree(self._incoming, ignore_errors=True)  # what a killed hub left behind
+        self._incoming.mkdir(parents=True)
+
+    def path(self, digest: bytes) -> Path:
+        """Where the blob lies, or would lie."""
+        name = digest.hex()
+        return self.folder / name[:2] / name
+
+    def has(self, digest: bytes) -> bool:
+        """Whether the blob is here, whole."""
+        return self.path(digest).exists()
+
+    def require_space(self, need: int) -> None:
+        """Raises OutOfSpace when `need` bytes would use up the reserve."""
+        free = self._free(self.folder)
+        if free - need < self._reserve:
+            raise OutOfSpace(
+                f"The disk of {self.folder} is almost full: {free >> 20} MiB are free, "
+                f"{(need + self._reserve) >> 20} MiB are needed.", hint="Free some space there; the job waits.",
+                detail={"folder": str(self.folder), "need": need + self._reserve, "free": free},
+            )
+
+    def begin(self, digest: bytes, size: int) -> int:
+        """Prepare an upload; gives the offset to send from (`size` when nothing is missing)."""
+        if self.has(digest):
+            return size
+        upload = self._uploads.get(digest)
+        if upload is not None and upload.size == size:
+            return upload.have
+        self.abandon(digest)
+        self.require_space(size)
+        path = self._incoming / digest.hex()
+        self._uploads[digest] = _Upload(open(path, "wb"), path, size, hashlib.sha256())  # noqa: SIM115
+        if size == 0:
+            self._finish(digest)
+        return 0
+
+    def put(self, digest: bytes, offset: int, size: int, data: Buffer) -> int:
+        """Take one piece; gives the number of bytes now here. A piece at another offset changes nothing.
+
+        Raises OutOfSpace (the upload stays where it was), BadRequest for too many bytes, ProtocolError when the
+        whole does not have the hash; then the upload is gone.
+        """
+        have = self.begin(digest, size)
+        if have == size or offset != have:
+            return have
+        upload = self._uploads[digest]
+        if have + len(data) > size:
+            raise BadRequest(f"The upload has more than the announced {size} bytes.", path="payload")
+        self.require_space(len(data))
+        try:
+            upload.file.seek(have)
+            upload.file.write(data)
+            upload.hasher.update(data)
+            upload.have += len(data)
+            if upload.have == size:
+                self._finish(digest)
+        except OSError as problem:
+            if problem.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            self.abandon(digest)
+            raise OutOfSpace(
+                f"The disk of {self.folder} is full.", hint="Free some space there; the job waits.",
+                detail={"folder": str(self.folder), "need": size},
+            ) from problem
+        return min(upload.have, size)
+
+    def abandon(self, digest: bytes) -> None:
+        """Throw an unfinished upload away."""
+        upload = self._uploads.pop(digest, None)
+        if upload is not None:
+            upload.file.close()
+            upload.path.unlink(missing_ok=True)
+
+    def open(self, digest: bytes) -> BinaryIO:
+        """The blob for reading. Raises UnknownBlob."""
+        try:
+            return open(self.path(digest), "rb")
+        except FileNotFoundError as problem:
+            raise UnknownBlob("The hub does not hold these bytes.", detail={"hash": digest}) from problem
+
+    def _finish(self, digest: bytes) -> None:
+        upload = self._uploads[digest]
+        if upload.hasher.digest() != digest:
+            self.abandon(digest)
+            raise ProtocolError("The uploaded bytes do not have the announced hash.", detail={"hash": digest})
+        upload.file.flush()
+        os.fsync(upload.file.fileno())  # the bytes, before the name that promises them
+        upload.file.close()
+        target = self.path(digest)
+        target.parent.mkdir(exist_ok=True)
+        os.replace(upload.path, target)
+        _sync_folder(target.parent)
+        del self._uploads[digest]
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable. Windows cannot open folders and does not need it."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

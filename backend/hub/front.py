@@ -1,0 +1,410 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hub's side towards clients: sessions, requests, event logs that follow a reader, and streams of bytes.
+
+A session keeps for each watched job only the number of the last event that was sent; the events themselves are
+read from the store, so a slow client costs no memory. Progress and previews use one slot for each job and kind,
+the newest wins. Bulk bytes go out against the credit that the client gave, one frame at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from backend import __version__
+from backend.hub.blobs import BlobStore
+from backend.hub.desk import Desk
+from backend.hub.states import FINAL, CancelAsked
+from backend.hub.wire import Gone, Port, Received
+from protocol import framing
+from protocol.arrays import FRAME_BYTES, IN_BLOB, Descriptor, from_payload
+from protocol.errors import (
+    BadRequest,
+    MaquetteError,
+    NotAllowed,
+    OutOfSpace,
+    QuotaExceeded,
+    UnknownBlob,
+    UnknownJob,
+    UnknownSession,
+    UnknownType,
+    VersionMismatch,
+)
+from protocol.fields import Message, read
+from protocol.messages import (
+    CLIENT_TO_HUB,
+    MAX_INLINE_PREVIEW,
+    Accepted,
+    Ack,
+    BlobGet,
+    Bye,
+    Cancel,
+    Chunk,
+    Credit,
+    Draining,
+    Ephemeral,
+    Error,
+    Get,
+    Hello,
+    Jobs,
+    List,
+    Ping,
+    Pong,
+    Rejected,
+    Resume,
+    Submit,
+    Watch,
+    Welcome,
+)
+from protocol.worker_messages import WorkerEphemeral
+
+log = logging.getLogger("maquette.hub")
+
+LOCAL_USER = "local"
+SILENT_SECONDS = 120.0  # without a word from a client, then its session is closed; its jobs go on
+MAX_STREAMS = 8  # open at once in one session (protocol reference, section 15)
+WINDOW = 4 << 20  # credit that a client may give at once, section 6
+CHUNKS_A_TURN = 16  # so that control messages never wait behind bulk
+EVENTS_A_TURN = 32
+
+
+@dataclass
+class _Stream:
+    hash: bytes
+    size: int
+    offset: int
+    credit: int
+    file: BinaryIO | None = None
+    memory: memoryview | None = None
+
+    def read(self, count: int) -> bytes | memoryview:
+        if self.memory is not None:
+            return self.memory[self.offset : self.offset + count]
+        assert self.file is not None
+        self.file.seek(self.offset)
+        return self.file.read(count)
+
+    def close(self) -> None:
+        if self.file is not None:
+            self.file.close()
+
+
+@dataclass
+class _Session:
+    sid: bytes
+    user: str
+    ctl: bytes
+    blk: bytes = b""
+    heard: float = 0.0
+    sent: dict[str, int] = field(default_factory=dict)  # watched job -> last event number sent
+    behind: set[str] = field(default_factory=set)  # watched jobs that may have events to send
+    stale: set[tuple[str, str]] = field(default_factory=set)  # (job, kind) whose newest ephemeral was not sent yet
+    streams: dict[int, _Stream] = field(default_factory=dict)
+
+
+@dataclass
+class _Slot:
+    message: Ephemeral
+    blobs: dict[bytes, memoryview]
+
+
+class Front:
+    """All clients. clock: monotonic seconds. token: what a client must show, empty where nobody must."""
+
+    def __init__(self, port: Port, desk: Desk, blobs: BlobStore, clock: Callable[[], float], token: bytes, epoch: int,
+                 on_work: Callable[[], None]) -> None:
+        self.port = port
+        self.desk = desk
+        self.blobs = blobs
+        self.token = token
+        self.epoch = epoch
+        self._clock = clock
+        self._on_work = on_work
+        self._by_peer: dict[bytes, tuple[_Session, str]] = {}
+        self._sessions: dict[bytes, _Session] = {}
+        self._slots: dict[tuple[str, str], _Slot] = {}
+        self._retired: dict[str, _Slot] = {}  # the preview before the newest, which a client may still be fetching
+        self._counter = 0
+        self._requests: dict[type[Message], Callable[[_Session, Any, bytes], None]] = {
+            Submit: self._submit, Cancel: self._cancel, Get: self._get, List: self._list, Watch: self._watch,
+            Resume: self._resume, Ack: self._ack, Ping: self._ping, Bye: self._bye,
+            BlobGet: self._blob_get, Credit: self._credit,
+        }
+        desk.on_news = self.news
+        desk.on_ephemeral = self.ephemeral
+
+    @property
+    def sessions(self) -> int:
+        """How many clients are connected."""
+        return len(self._sessions)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something that can be sent at once, without waiting for a message."""
+        return any(
+            one.behind or one.stale or any(stream.credit > 0 for stream in one.streams.values())
+            for one in self._sessions.values()
+        )
+
+    # Messages that come in
+
+    def handle(self, received: Received) -> None:
+        """Answer one message. Errors that people can act on go back; nothing else leaves this function."""
+        peer, envelope = received.peer, received.envelope
+        try:
+            message = read(envelope, CLIENT_TO_HUB)
+            if isinstance(message, Hello):
+                self._hello(peer, message, envelope.id)
+                return
+            session, channel = self._by_peer.get(peer, (None, ""))
+            if session is None:
+                raise UnknownSession("The hub does not know this connection.", hint="Greet again.")
+            bulk = type(message) in (BlobGet, Credit)
+            if bulk != (channel == "blk"):
+                raise UnknownType(f"{envelope.type} does not belong on the {channel} connection.")
+            session.heard = self._clock()
+            handler = self._requests.get(type(message))
+            if handler is None:
+                raise UnknownType(f"This hub does not take {envelope.type} from clients.")
+            handler(session, message, envelope.id)
+        except MaquetteError as problem:
+            reply: Message = Error(problem, envelope.job)
+            if envelope.type in ("HELLO", "SUBMIT") and not isinstance(problem, UnknownSession):
+                reply = Rejected(problem)
+            self.port.try_send(peer, reply, envelope.id)
+
+    def _hello(self, peer: bytes, message: Hello, id: bytes) -> None:
+        if not message.min_major <= framing.MAJOR <= message.max_major:
+            raise VersionMismatch(
+                f"The hub speaks version {framing.MAJOR} of the protocol, the client {message.min_major} to "
+                f"{message.max_major}.", hint="Update the older of the two.",
+                detail={"hub": framing.MAJOR, "client_min": message.min_major, "client_max": message.max_major},
+            )
+        if self.token and not secrets.compare_digest(message.token, self.token):
+            raise NotAllowed(
+                "The client did not show this hub's secret.",
+                hint="Connect through the hub's connection file, which only its owner can read.",
+            )
+        if message.channel == "blk":
+            session = self._sessions.get(message.sid)
+            if session is None:
+                raise UnknownSession("The hub does not know this session.", hint="Greet on the control connection.")
+            self._by_peer.pop(session.blk, None)
+            self._end_streams(session)
+            session.blk = peer
+        else:
+            old = self._by_peer.get(peer)
+            if old is not None:  # a repeated greeting whose answer got lost
+                session = old[0]
+            else:
+                session = _Session(secrets.token_bytes(16), LOCAL_USER, peer)
+                self._sessions[session.sid] = session
+        session.heard = self._clock()
+        self._by_peer[peer] = (session, message.channel)
+        self.port.try_send(peer, Welcome(
+            framing.MAJOR, f"maquette {__version__}", session.sid, self.epoch, (), session.user, FRAME_BYTES, WINDOW,
+        ), id)
+
+    def _submit(self, session: _Session, message: Submit, id: bytes) -> None:
+        self.blobs.require_space(0)
+        job = self.desk.submit(session.user, message)
+        self.port.try_send(session.ctl, Accepted(job.id), id)
+        self._on_work()
+
+    def _own_job(self, session: _Session, name: str) -> Any:
+        job = self.desk.store.job(name)
+        if job.user != session.user:  # the same words as for a job that is not there
+            raise UnknownJob(f"The hub has no job {name}.", hint="It was submitted to another hub, or was deleted.")
+        return job
+
+    def _cancel(self, session: _Session, message: Cancel, id: bytes) -> None:
+        job = self._own_job(session, message.job)
+        job = self.desk.apply(job, CancelAsked())
+        self.port.try_send(session.ctl, Jobs((job.summary(),)), id)
+
+    def _get(self, session: _Session, message: Get, id: bytes) -> None:
+        self.port.try_send(session.ctl, Jobs((self._own_job(session, message.job).summary(),)), id)
+
+    def _list(self, session: _Session, message: List, id: bytes) -> None:
+        rows = self.desk.store.newest_jobs(session.user, message.limit, message.open_only)
+        self.port.try_send(session.ctl, Jobs(tuple(row.summary() for row in rows)), id)
+
+    def _watch(self, session: _Session, message: Watch, id: bytes) -> None:
+        job = self._own_job(session, message.job)
+        self._follow(session, job.id, message.after_seq)
+        self.port.try_send(session.ctl, Jobs((job.summary(),)), id)
+
+    def _resume(self, session: _Session, message: Resume, id: bytes) -> None:
+        known = []
+        for name, seq in message.jobs.items():
+            try:
+                known.append(self._own_job(session, name).summary())
+                self._follow(session, name, seq)
+            except UnknownJob as problem:
+                self.port.try_send(session.ctl, Error(problem, name))
+        self.port.try_send(session.ctl, Jobs(tuple(known)), id)
+
+    def _follow(self, session: _Session, job: str, after_seq: int) -> None:
+        session.sent[job] = after_seq
+        session.behind.add(job)
+        session.stale.update(slot for slot in self._slots if slot[0] == job)
+
+    def _ack(self, session: _Session, message: Ack, id: bytes) -> None:
+        if message.job in session.sent and self.desk.store.job(message.job).life.state in FINAL:
+            del session.sent[message.job]  # the log has ended and the client has all of it
+
+    def _ping(self, session: _Session, message: Ping, id: bytes) -> None:
+        self.port.try_send(session.ctl, Pong(), id)
+
+    def _bye(self, session: _Session, message: Bye, id: bytes) -> None:
+        self._close(session)
+
+    def _blob_get(self, session: _Session, message: BlobGet, id: bytes) -> None:
+        if len(session.streams) >= MAX_STREAMS and message.stream not in session.streams:
+            raise QuotaExceeded(f"At most {MAX_STREAMS} streams may be open at once.")
+        for slot in (*self._slots.values(), *self._retired.values()):
+            if message.hash in slot.blobs:
+                data = slot.blobs[message.hash]
+                stream = _Stream(message.hash, len(data), message.offset, 0, memory=data)
+                break
+        else:
+            if not self.desk.store.blob_is_of(message.hash, session.user):
+                raise UnknownBlob("The hub does not hold these bytes.", detail={"hash": message.hash})
+            file = self.blobs.open(message.hash)
+            stream = _Stream(message.hash, self.blobs.path(message.hash).stat().st_size, message.offset, 0, file=file)
+        if message.offset > stream.size:
+            stream.close()
+            raise BadRequest(f"Offset {message.offset} is beyond the {stream.size} bytes of the blob.", path="offset")
+        stream.credit = min(message.credit, WINDOW)
+        old = session.streams.pop(message.stream, None)
+        if old is not None:
+            old.close()
+        session.streams[message.stream] = stream
+
+    def _credit(self, session: _Session, message: Credit, id: bytes) -> None:
+        stream = session.streams.get(message.stream)
+        if stream is None:
+            return
+        if message.bytes == 0:
+            session.streams.pop(message.stream).close()
+        else:
+            stream.credit = min(stream.credit + message.bytes, WINDOW)
+
+    # What goes out by itself
+
+    def news(self, job: str) -> None:
+        """A job's log has grown."""
+        for session in self._sessions.values():
+            if job in session.sent:
+                session.behind.add(job)
+        if self.desk.store.job(job).life.state in FINAL:
+            for kind in ("progress", "preview_mesh", "preview_image"):
+                self._slots.pop((job, kind), None)
+                self._retired.pop(job, None)
+
+    def ephemeral(self, message: WorkerEphemeral) -> None:
+        """A worker's newest progress or preview: kept in its slot, offered to whoever watches the job."""
+        self._counter += 1
+        arrays: tuple[Descriptor, ...] = message.arrays
+        payload, blobs = message.payload, {}
+        if sum(len(one) for one in payload) > MAX_INLINE_PREVIEW:
+            views = from_payload(arrays, payload)
+            blobs = {one.hash: memoryview(views[one.name].reshape(-1).view("u1").data) for one in arrays if one.size}
+            arrays = tuple(Descriptor(a.name, a.dtype, a.shape, a.size, a.hash, IN_BLOB) for a in arrays)
+            payload = ()
+        else:
+            payload = tuple(bytes(one) for one in payload)  # the receive buffer is not kept
+        slot = (message.job, message.kind)
+        if slot in self._slots and self._slots[slot].blobs:
+            self._retired[message.job] = self._slots[slot]
+        self._slots[slot] = _Slot(Ephemeral(
+            message.job, self.desk.store.job(message.job).last_seq, self._counter, message.kind, message.stage,
+            message.fraction, message.text, message.seconds_left, arrays, payload,
+        ), blobs)
+        for session in self._sessions.values():
+            if message.job in session.sent:
+                session.stale.add(slot)
+
+    def pump(self) -> bool:
+        """Send what can be sent. False when every peer that has something to get is slow."""
+        moved = False
+        for session in list(self._sessions.values()):
+            try:
+                moved |= self._pump_events(session)
+                moved |= self._pump_ephemeral(session)
+                moved |= self._pump_streams(session)
+            except Gone:
+                self._close(session)
+                moved = True
+            except (OSError, OutOfSpace) as problem:
+                log.error("a stream could not be read: %s", problem)
+                self._end_streams(session)
+        return moved
+
+    def _pump_events(self, session: _Session) -> bool:
+        moved = False
+        for job in list(session.behind):
+            for event in self.desk.store.events_after(job, session.sent.get(job, 2**62), EVENTS_A_TURN):
+                if not self.port.send(session.ctl, event):
+                    return moved
+                session.sent[job] = event.seq
+                moved = True
+            if not self.desk.store.events_after(job, session.sent.get(job, 2**62), 1):
+                session.behind.discard(job)
+        return moved
+
+    def _pump_ephemeral(self, session: _Session) -> bool:
+        moved = False
+        for key in list(session.stale):
+            slot = self._slots.get(key)
+            if slot is not None and not self.port.send(session.ctl, slot.message):
+                return moved
+            session.stale.discard(key)
+            moved = True
+        return moved
+
+    def _pump_streams(self, session: _Session) -> bool:
+        moved = False
+        for _ in range(CHUNKS_A_TURN):
+            sent = False
+            for name, stream in list(session.streams.items()):
+                count = min(FRAME_BYTES, stream.credit, stream.size - stream.offset)
+                if count > 0:
+                    data = stream.read(count)
+                    if not data or not self.port.send(
+                        session.blk, Chunk(name, stream.hash, stream.offset, stream.size, (data,))
+                    ):
+                        continue
+                    stream.offset += len(data)
+                    stream.credit -= len(data)
+                    sent = moved = True
+                if stream.offset >= stream.size:
+                    session.streams.pop(name).close()
+            if not sent:
+                break
+        return moved
+
+    def tick(self) -> None:
+        """Close the sessions of clients that have been silent for long."""
+        for session in list(self._sessions.values()):
+            if self._clock() - session.heard > SILENT_SECONDS:
+                self._close(session)
+
+    def drain(self, reason: str) -> None:
+        """Tell everybody that the hub stops."""
+        for session in list(self._sessions.values()):
+            self.port.try_send(session.ctl, Draining(reason))
+
+    def _end_streams(self, session: _Session) -> None:
+        for stream in session.streams.values():
+            stream.close()
+        session.streams.clear()
+
+    def _close(self, session: _Session) -> None:
+        self._end_streams(session)
+        self._sessions.pop(session.sid, None)
+        self._by_peer.pop(session.ctl, None)
+        self._by_peer.pop(session.blk, None)

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hub as one process and one loop: two ROUTER ports, the store, the blobs, and a worker process.
+
+`Hub` takes a data folder for itself (a second hub in the same folder is refused), listens on the loopback
+interface, writes the connection file, and then only reacts. It starts within a second and imports nothing heavy;
+the worker imports torch in its own process meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import zmq
+
+from backend import __version__
+from backend.hub.back import Back
+from backend.hub.blobs import RESERVE_BYTES, BlobStore, free_bytes
+from backend.hub.desk import Desk
+from backend.hub.executor import Executor, NoExecutor, ProcessExecutor, worker_command
+from backend.hub.front import Front
+from backend.hub.store import Store
+from backend.hub.wire import Port
+from protocol.errors import BadRequest, NotAllowed, OutOfSpace
+from protocol.local import FILE_NAME, ConnectionInfo, write_connection_file
+
+log = logging.getLogger("maquette.hub")
+
+LOOPBACK = "127.0.0.1"
+TICK_SECONDS = 0.25
+CHECKPOINT_SECONDS = 900.0  # protocol reference, section 10
+MESSAGES_A_TURN = 200
+
+
+@dataclass(frozen=True)
+class HubOptions:
+    """data: folder of the store, the blobs, the logs. port: for clients, 0 for the last one used or any free one.
+
+    worker: whether to keep a worker process. free: bytes left on the disk, reserve: how many to leave alone.
+    stop_patience: seconds that a worker gets to give its job back when the hub stops.
+    """
+
+    data: Path
+    port: int = 0
+    worker: bool = True
+    free: Callable[[Path], int] = free_bytes
+    reserve: int = RESERVE_BYTES
+    stop_patience: float = 5.0
+
+
+class Hub:
+    """One running hub. Raises NotAllowed when another one has the folder."""
+
+    def __init__(self, options: HubOptions, clock: Callable[[], float] = time.monotonic) -> None:
+        self.options = options
+        self._clock = clock
+        options.data.mkdir(parents=True, exist_ok=True)
+        self._lock = lock_folder(options.data)
+        self.store = Store(options.data / "hub.sqlite", time.time)
+        self.epoch = self.store.begin_epoch()
+        secret = self.store.meta("token") or secrets.token_hex(32)
+        if self.store.meta("token") is None:
+            self.store.set_meta("token", secret)
+        self.blobs = BlobStore(options.data / "blobs", options.free, options.reserve)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        front_port = self._bind("front_port", options.port)
+        back_port = self._bind("back_port", 0)
+        self.desk = Desk(self.store, clock)
+        self.executor: Executor = NoExecutor()
+        if options.worker:
+            self.executor = ProcessExecutor(options.data, worker_command(options.data), clock)
+        token = bytes.fromhex(secret)
+        self.back = Back(back_port, self.desk, self.blobs, self.executor, clock, token, self.epoch)
+        self.front = Front(front_port, self.desk, self.blobs, clock, token, self.epoch, self.back.dispatch)
+        self.back.expect_back(self.desk.recover())
+        self.info = ConnectionInfo(
+            front_port.address, back_port.address, secret, self.epoch, os.getpid(), f"maquette {__version__}"
+        )
+        write_connection_file(options.data, self.info)
+        self.stopping = False
+        self._next_tick = 0.0
+        self._next_checkpoint = clock() + CHECKPOINT_SECONDS
+        log.info(
+            "hub %s listens on %s, data in %s (SQLite %s, epoch %d)", __version__, front_port.address, options.data,
+            sqlite3.sqlite_version, self.epoch,
+        )
+
+    def _bind(self, name: str, wanted: int) -> Port:
+        """The wanted port; or the last one, so that clients and workers find a restarted hub where it was; or any."""
+        if wanted:
+            return Port(self._context, LOOPBACK, wanted)
+        last = self.store.meta(name)
+        try:
+            port = Port(self._context, LOOPBACK, int(last or 0))
+        except BadRequest:
+            port = Port(self._context, LOOPBACK, 0)
+        if port.number != last:
+            self.store.set_meta(name, port.number)
+        return port
+
+    def run(self, keep_on: Callable[[], bool]) -> None:
+        """React until `keep_on` says no, then stop in good order."""
+        try:
+            while keep_on() and not self.stopping:
+                self.turn()
+        finally:
+            self.stop()
+
+    def turn(self, longest_wait: float = TICK_SECONDS) -> None:
+        """One round: wait for something, take what came, send what can be sent, let time pass."""
+        poller = zmq.Poller()
+        poller.register(self.front.port.socket, zmq.POLLIN)
+        poller.register(self.back.port.socket, zmq.POLLIN)
+        moved = self.front.pump()
+        wait = 0.0 if moved and self.front.busy else 0.01 if self.front.busy else longest_wait
+        poller.poll(int(1000 * max(0.0, min(wait, self._next_tick - self._clock(), self.desk.seconds_to_next()))))
+        for port, handle in ((self.back.port, self.back.handle), (self.front.port, self.front.handle)):
+            for _ in range(MESSAGES_A_TURN):
+                received = port.receive()
+                if received is None:
+                    break
+                try:
+                    handle(received)
+                except Exception:  # the outermost loop: a defect must cost one message, not everybody's hub
+                    log.exception("%s from a peer could not be handled", received.envelope.type)
+        self.front.pump()
+        if self._clock() >= self._next_tick or self.desk.seconds_to_next() == 0.0:
+            self._next_tick = self._clock() + TICK_SECONDS
+            self._tick()
+
+    def _tick(self) -> None:
+        try:
+            self.executor.tick()
+            self.desk.tick()
+            self.back.tick()
+            self.front.tick()
+            if self._clock() >= self._next_checkpoint:
+                self._next_checkpoint = self._clock() + CHECKPOINT_SECONDS
+                self.store.checkpoint()
+        except (OutOfSpace, OSError) as problem:  # nothing was changed; the next tick tries again
+            log.error("%s", problem)
+            self._next_tick = self._clock() + 2.0
+
+    def stop(self) -> None:
+        """Tell everybody, let the worker give its job back, close the store. Safe to call twice."""
+        if self.stopping:
+            return
+        self.stopping = True
+        self.front.drain("The hub stops.")
+        self.back.stop_workers()
+        end = self._clock() + self.options.stop_patience
+        while self.back.workers and self._clock() < end and any(self.executor.alive(w.name) for w in self.back.workers):
+            self.back.port.socket.poll(50)
+            received = self.back.port.receive()
+            if received is not None:
+                try:
+                    self.back.handle(received)
+                except OutOfSpace as problem:
+                    log.error("%s", problem)
+        self.executor.stop(self.options.stop_patience)
+        (self.options.data / FILE_NAME).unlink(missing_ok=True)
+        self.front.port.close()
+        self.back.port.close()
+        self._context.term()
+        self.store.close()
+        self._lock.close()
+        log.info("hub stopped")
+
+
+def lock_folder(folder: Path) -> IO[bytes]:
+    """Take the folder for this process until the file given back is closed. Raises NotAllowed when it is taken."""
+    file = open(folder / "hub.lock", "a+b")  # noqa: SIM115
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as problem:
+        file.close()
+        raise NotAllowed(
+            f"Another hub already runs in {folder}.", hint="Use it, or give this one its own folder with --data."
+        ) from problem
+    return file
+
+
+

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the hub must not forget, in SQLite: jobs, their numbered events, attempts, results, the audit log.
+
+One connection in one thread does everything: SQLite before 3.51.3 can corrupt a WAL database when two connections
+write at the same instant (protocol reference, section 10). synchronous=FULL, so what was acknowledged survives a
+power cut. A change of state is one transaction guarded by the state and the fence that it was decided on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgpack
+
+from backend.hub.states import FINAL, JobState
+from protocol.arrays import Descriptor
+from protocol.errors import InternalError, KeyConflict, LeaseLost, MaquetteError, OutOfSpace, UnknownJob
+from protocol.messages import Event, JobSummary
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE jobs(
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, user TEXT NOT NULL, kind TEXT NOT NULL, spec BLOB NOT NULL,
+    digest BLOB NOT NULL, title TEXT NOT NULL, state TEXT NOT NULL, attempt INTEGER NOT NULL DEFAULT 0,
+    fence INTEGER NOT NULL DEFAULT 0, worker TEXT NOT NULL DEFAULT '', last_seq INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL, updated REAL NOT NULL);
+CREATE INDEX jobs_by_state ON jobs(state, number);
+CREATE TABLE events(
+    job TEXT NOT NULL REFERENCES jobs(id), seq INTEGER NOT NULL, time REAL NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY(job, seq)) WITHOUT ROWID;
+CREATE TABLE attempts(
+    job TEXT NOT NULL REFERENCES jobs(id), fence INTEGER NOT NULL, attempt INTEGER NOT NULL, worker TEXT NOT NULL,
+    began REAL NOT NULL, ended REAL, outcome TEXT, last_number INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY(job, fence)) WITHOUT ROWID;
+CREATE TABLE blobs(hash BLOB PRIMARY KEY, size INTEGER NOT NULL, created REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE artefacts(
+    job TEXT NOT NULL REFERENCES jobs(id), name TEXT NOT NULL, hash BLOB NOT NULL REFERENCES blobs(hash),
+    PRIMARY KEY(job, name)) WITHOUT ROWID;
+CREATE TABLE audit(number INTEGER PRIMARY KEY, time REAL NOT NULL, user TEXT NOT NULL, what TEXT NOT NULL, job TEXT);
+"""
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """One job as stored. number: order of arrival. spec: the map of its kind."""
+
+    number: int
+    id: str
+    user: str
+    kind: str
+    spec: dict[str, Any]
+    title: str
+    life: JobState
+    last_seq: int
+    created: float
+
+    def summary(self) -> JobSummary:
+        """The job as one line of a JOBS message."""
+        return JobSummary(
+            self.id, self.kind, self.title, self.life.state, self.last_seq, self.life.attempt, self.created
+        )
+
+
+class Store:
+    """The hub's store. wall_clock: seconds since 1970. Raises OutOfSpace when the disk is full; nothing is lost."""
+
+    def __init__(self, path: Path, wall_clock: Callable[[], float]) -> None:
+        self._clock = wall_clock
+        self._db = sqlite3.connect(path, isolation_level=None)
+        self._path = path
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+            self._db.execute(f"PRAGMA {pragma}")
+        found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise InternalError(
+                f"The job store {path} is damaged: {found}.",
+                hint="Put it aside (all jobs in it are kept there) and start again, or restore a backup.",
+            )
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise InternalError(f"The job store {path} was written by a newer version.", hint="Update Maquette.")
+        if version == 0:
+            self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file and close it."""
+        self._db.close()
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the file, so that it does not grow for ever."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    @contextmanager
+    def _write(self) -> Iterator[sqlite3.Connection]:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield self._db
+            self._db.execute("COMMIT")
+        except BaseException as problem:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            name = getattr(problem, "sqlite_errorname", None) or ""
+            if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+                raise OutOfSpace(
+                    f"The disk of the job store is full ({self._path.parent}).", hint="Free some space there.",
+                    detail={"folder": str(self._path.parent)},
+                ) from problem
+            raise
+
+    # Facts about the hub itself
+
+    def begin_epoch(self) -> int:
+        """A new number for this run of the hub."""
+        epoch = int(self.meta("epoch") or 0) + 1
+        self.set_meta("epoch", epoch)
+        return epoch
+
+    def meta(self, key: str) -> Any:
+        """A remembered value, or None."""
+        row = self._db.execute("SELECT value FROM meta WHERE key=?", (key,)).fetchone()
+        return None if row is None else row[0]
+
+    def set_meta(self, key: str, value: Any) -> None:
+        """Remember a value."""
+        with self._write() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (key, value))
+
+    # Jobs
+
+    def submit(self, job: str, user: str, kind: str, spec: dict[str, Any], title: str) -> bool:
+        """Store a new job with its first event. False when the same request is already there.
+
+        Raises KeyConflict when the id is taken by another request or another user.
+        """
+        packed = msgpack.packb(spec)
+        digest = hashlib.sha256(kind.encode() + b"\0" + msgpack.packb(dict(sorted(spec.items())))).digest()
+        row = self._db.execute("SELECT user, digest FROM jobs WHERE id=?", (job,)).fetchone()
+        if row is not None:
+            if row != (user, digest):
+                raise KeyConflict(
+                    "This submit key was already used for another request.", hint="Submit under a new key."
+                )
+            return False
+        now = self._clock()
+        with self._write() as db:
+            db.execute(
+                "INSERT INTO jobs(id, user, kind, spec, digest, title, state, created, updated) "
+                "VALUES(?, ?, ?, ?, ?, ?, 'QUEUED', ?, ?)", (job, user, kind, packed, digest, title, now, now),
+            )
+            self._add_event(db, job, {"kind": "state", "state": "QUEUED"}, (), now)
+            self._audit(db, user, "submit", job, now)
+        return True
+
+    def job(self, job: str) -> JobRow:
+        """One job. Raises UnknownJob."""
+        row = self._db.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id=?", (job,)).fetchone()
+        if row is None:
+            raise UnknownJob(f"The hub has no job {job}.", hint="It was submitted to another hub, or was deleted.")
+        return _job_row(row)
+
+    def jobs_in(self, states: Sequence[str], limit: int = -1) -> list[JobRow]:
+        """Jobs in any of these states, oldest first."""
+        marks = ",".join("?" * len(states))
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM jobs WHERE state IN ({marks}) ORDER BY number LIMIT ?", (*states, limit)
+        )
+        return [_job_row(row) for row in rows]
+
+    def newest_jobs(self, user: str, limit: int, open_only: bool) -> list[JobRow]:
+        """The user's newest jobs, newest first."""
+        where = f"AND state NOT IN {FINAL}" if open_only else ""
+        rows = self._db.execute(
+            f"SELECT {_COLUMNS} FROM jobs WHERE user=? {where} ORDER BY number DESC LIMIT ?", (user, limit)
+        )
+        return [_job_row(row) for row in rows]
+
+    def count_open(self, user: str) -> int:
+        """How many of the user's jobs have not ended."""
+        return int(self._db.execute(
+            f"SELECT count(*) FROM jobs WHERE user=? AND state NOT IN {FINAL}", (user,)
+        ).fetchone()[0])
+
+    def highest_fence(self) -> int:
+        """The highest fence that was ever given out."""
+        return int(self._db.execute("SELECT coalesce(max(fence), 0) FROM jobs").fetchone()[0])
+
+    def change(
+        self, old: JobRow, new: JobState, text: str, error: MaquetteError | None, arrays: Sequence[Descriptor] = ()
+    ) -> JobRow:
+        """Move a job to a new state, with its event, attempt and artefacts, in one transaction.
+
+        Raises LeaseLost when the job is no longer in the state and under the fence that `old` says.
+        """
+        now = self._clock()
+        with self._write() as db:
+            done = db.execute(
+                "UPDATE jobs SET state=?, attempt=?, fence=?, worker=?, updated=? WHERE id=? AND state=? AND fence=?",
+                (new.state, new.attempt, new.fence, new.worker, now, old.id, old.life.state, old.life.fence),
+            )
+            if done.rowcount != 1:
+                raise LeaseLost(f"Job {old.id} is no longer {old.life.state} under fence {old.life.fence}.")
+            if new.fence != old.life.fence:
+                db.execute(
+                    "INSERT INTO attempts(job, fence, attempt, worker, began) VALUES(?, ?, ?, ?, ?)",
+                    (old.id, new.fence, new.attempt, new.worker, now),
+                )
+            elif old.life.worker and not new.worker:
+                db.execute(
+                    "UPDATE attempts SET ended=?, outcome=? WHERE job=? AND fence=?",
+                    (now, error.code if error else new.state, old.id, new.fence),
+                )
+            for one in arrays:
+                db.execute("INSERT OR IGNORE INTO blobs VALUES(?, ?, ?)", (one.hash, one.size, now))
+                db.execute("INSERT OR REPLACE INTO artefacts VALUES(?, ?, ?)", (old.id, one.name, one.hash))
+            body = {"kind": "state", "state": new.state, "attempt": new.attempt, "text": text[:4096]}
+            if error is not None:
+                body["error"] = error.to_map()
+            self._add_event(db, old.id, body, arrays, now)
+            if new.state in FINAL:
+                self._audit(db, old.user, new.state.lower(), old.id, now)
+        return self.job(old.id)
+
+    def warn(self, job: str, fence: int, number: int, text: str) -> bool:
+        """Add a warning to the job's log. False when this number of this attempt is already there."""
+        row = self._db.execute("SELECT last_number FROM attempts WHERE job=? AND fence=?", (job, fence)).fetchone()
+        if row is None or row[0] >= number:
+            return False
+        with self._write() as db:
+            db.execute("UPDATE attempts SET last_number=? WHERE job=? AND fence=?", (number, job, fence))
+            self._add_event(db, job, {"kind": "warning", "text": text}, (), self._clock())
+        return True
+
+    def events_after(self, job: str, seq: int, limit: int) -> list[Event]:
+        """The job's events with higher numbers, in order."""
+        rows = self._db.execute(
+            "SELECT seq, body FROM events WHERE job=? AND seq>? ORDER BY seq LIMIT ?", (job, seq, limit)
+        )
+        return [_event(job, number, body) for number, body in rows]
+
+    def audit(self, user: str, what: str, job: str) -> None:
+        """Note who did what."""
+        with self._write() as db:
+            self._audit(db, user, what, job, self._clock())
+
+    def blob_is_of(self, digest: bytes, user: str) -> bool:
+        """Whether these bytes belong to a result of this user."""
+        return self._db.execute(
+            "SELECT 1 FROM artefacts JOIN jobs ON jobs.id=artefacts.job WHERE hash=? AND user=?", (digest, user)
+        ).fetchone() is not None
+
+    @staticmethod
+    def _audit(db: sqlite3.Connection, user: str, what: str, job: str, now: float) -> None:
+        db.execute("INSERT INTO audit(time, user, what, job) VALUES(?, ?, ?, ?)", (now, user, what, job))
+
+    @staticmethod
+    def _add_event(
+        db: sqlite3.Connection, job: str, body: dict[str, Any], arrays: Sequence[Descriptor], now: float
+    ) -> None:
+        packed = msgpack.packb({"b": body, "bufs": [one.to_map() for one in arrays]})
+        seq = db.execute("UPDATE jobs SET last_seq=last_seq+1 WHERE id=? RETURNING last_seq", (job,)).fetchone()[0]
+        db.execute("INSERT INTO events VALUES(?, ?, ?, ?)", (job, seq, now, packed))
+
+
+_COLUMNS = "number, id, user, kind, spec, title, state, attempt, fence, worker, last_seq, created"
+
+
+def _job_row(row: tuple[Any, ...]) -> JobRow:
+    number, job, user, kind, spec, title, state, attempt, fence, worker, last_seq, created = row
+    life = JobState(state, attempt, fence, worker)
+    return JobRow(number, job, user, kind, msgpack.unpackb(spec), title, life, last_seq, created)
+
+
+def _event(job: str, seq: int, body: bytes) -> Event:
+    stored = msgpack.unpackb(body)
+    arrays = tuple(Descriptor.from_map(one) for one in stored["bufs"])
+    return Event.from_map(stored["b"], {"job": job, "seq": seq, "arrays": arrays})

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a recipe sees of the world when it runs for a hub: a `JobContext` whose words travel over the link."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from backend.jobs.context import JobContext, read_checkpoint, write_checkpoint
+from backend.worker.conversation import Held
+from backend.worker.link import Link
+from backend.worker.pictures import png_bytes
+from protocol.arrays import inline
+from protocol.errors import Cancelled, LeaseLost
+from protocol.worker_messages import WorkerEphemeral
+
+
+class WorkerContext(JobContext):
+    """One attempt of one job. folder: scratch of the job, shared by its attempts. cache: kept between jobs."""
+
+    def __init__(
+        self,
+        link: Link,
+        held: Held,
+        folder: Path,
+        device: torch.device,
+        cache: dict[str, Any],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.device = device
+        self.folder = folder
+        self.cache = cache
+        self.clock = clock
+        self.warnings: list[str] = []
+        self._link = link
+        self._held = held
+        self._stage = ""
+        self._fraction = 0.0
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def progress(self, stage: str, fraction: float, message: str = "", seconds_left: float | None = None) -> None:
+        self._stage, self._fraction = stage[:64], min(1.0, max(0.0, fraction)) if math.isfinite(fraction) else 0.0
+        left = seconds_left if seconds_left is not None and math.isfinite(seconds_left) else None
+        self._show("progress", text=message[:4096], seconds_left=None if left is None else max(0.0, min(left, 1e9)))
+
+    def preview_mesh(self, vertices: np.ndarray, faces: np.ndarray, colours: np.ndarray) -> None:
+        self._show("preview_mesh", arrays={
+            "vertices": np.ascontiguousarray(vertices, np.float32), "faces": np.ascontiguousarray(faces, np.int32),
+            "colours": np.ascontiguousarray(colours, np.uint8),
+        })
+
+    def preview_image(self, image: np.ndarray) -> None:
+        self._show("preview_image", arrays={"image": np.frombuffer(png_bytes(image), np.uint8)})
+
+    def _show(
+        self, kind: str, text: str = "", seconds_left: float | None = None,
+        arrays: dict[str, np.ndarray] | None = None,
+    ) -> None:
+        descriptors, payload = inline(arrays or {})
+        lease = self._held.lease
+        self._link.show(self._held, WorkerEphemeral(
+            lease.job, kind=kind, stage=self._stage, fraction=self._fraction, text=text, seconds_left=seconds_left,
+            arrays=descriptors, payload=payload, fence=lease.fence,
+        ))
+
+    def check(self) -> None:
+        self._link.step(self._held)
+        if self._held.lost:
+            raise LeaseLost("The job was given to another attempt.")
+        if self._held.stopped:
+            raise Cancelled(stage=self._stage)
+
+    def warn(self, text: str) -> None:
+        self.warnings.append(text)
+        self._link.warn(self._held, text)
+
+    def save_checkpoint(self, state: dict[str, Any]) -> None:
+        write_checkpoint(self.folder / "checkpoint.pt", state)
+
+    def load_checkpoint(self) -> dict[str, Any] | None:
+        return read_checkpoint(self.folder / "checkpoint.pt")

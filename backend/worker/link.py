@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worker's connection: a thread that owns the socket, so that signs of life go out while a job computes.
+
+The thread does nothing but drive the `Conversation`; the job's thread talks to it through the methods here, which
+take a lock and wake the thread. (Threads are fine here; the rule against them is Blender's.)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import psutil
+import zmq
+
+from backend.worker.conversation import Conversation, Held
+from protocol.arrays import Descriptor
+from protocol.errors import MaquetteError, NotConnected
+from protocol.framing import MAX_FRAME
+from protocol.local import read_connection_file
+from protocol.worker_messages import WorkerEphemeral
+
+log = logging.getLogger("maquette.worker")
+
+LOOK_SECONDS = 0.5  # between looks at the connection file while there is no hub
+LOST_SECONDS = 1.0  # without room for one message, then the connection counts as lost
+ORPHAN_SECONDS = 30.0  # without a hub and without a job, then the worker ends
+
+
+class Link:
+    """One worker's connection to the hub of a data folder."""
+
+    def __init__(self, data_folder: Path, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder = data_folder
+        self._clock = clock
+        self._lock = threading.Condition()
+        self._talk = Conversation(name, os.getpid(), b"", lambda: os.urandom(16))
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket: zmq.Socket[bytes] | None = None
+        self._hub: tuple[str, str, int] | None = None
+        self._lonely_since = clock()
+        self._look_at = 0.0
+        self._unwritable_since: float | None = None
+        self._closing = False
+        self.gone = threading.Event()  # no hub for too long, or it refused: the process should end
+        self._thread = threading.Thread(target=self._run, name="link", daemon=True)
+        self._thread.start()
+
+    # For the job's thread
+
+    def describe(self, caps: dict[str, object]) -> None:
+        """What the machine has; the worker is ready to compute."""
+        with self._lock:
+            self._talk.caps.update(caps)
+            self._talk.state = "busy" if self._talk.held is not None and self._talk.held.begun else "idle"
+            self._talk.beat_soon()
+        self._wake()
+
+    def next_lease(self, timeout: float) -> Held | None:
+        """Wait for a job."""
+        with self._lock:
+            if not self._talk.leases:
+                self._lock.wait(timeout)
+            return self._talk.leases.popleft() if self._talk.leases else None
+
+    def begin(self, held: Held) -> bool:
+        """The job starts; False when it was cancelled meanwhile."""
+        with self._lock:
+            started = self._talk.begin(held, self._clock())
+        self._wake()
+        return started
+
+    def step(self, held: Held) -> None:
+        """The job made a step."""
+        self._talk.progress += 1
+
+    def show(self, held: Held, message: WorkerEphemeral) -> None:
+        """Newest progress or preview."""
+        with self._lock:
+            self._talk.show(held, message)
+        self._wake()
+
+    def warn(self, held: Held, text: str) -> None:
+        """A durable warning."""
+        with self._lock:
+            self._talk.warn(held, text, self._clock())
+        self._wake()
+
+    def deliver(self, held: Held, arrays: Sequence[tuple[Descriptor, memoryview]]) -> None:
+        """Upload the result; returns when the hub has it, or no longer wants it."""
+        with self._lock:
+            self._talk.deliver(held, arrays, self._clock())
+        self._wake()
+        self._wait_over(held)
+
+    def fail(self, held: Held, error: MaquetteError) -> None:
+        """Report the failure; returns when the hub has it."""
+        with self._lock:
+            self._talk.fail(held, error, self._clock())
+        self._wake()
+        self._wait_over(held)
+
+    @property
+    def stop_asked(self) -> bool:
+        """Whether the hub wants this process to end."""
+        return self._talk.stop_asked
+
+    def leave(self, reason: str, patience: float = 2.0) -> None:
+        """Say goodbye (a held job goes back to the queue) and close."""
+        with self._lock:
+            self._talk.leave(reason, self._clock())
+        self._wake()
+        end = self._clock() + patience
+        while not self._talk.left and self._clock() < end and not self.gone.is_set():
+            time.sleep(0.02)
+        self._closing = True
+        self._wake()
+        self._thread.join(2.0)
+
+    def _wait_over(self, held: Held) -> None:
+        with self._lock:
+            while self._talk.held is held and not self.gone.is_set():
+                self._lock.wait(0.5)
+
+    def _wake(self) -> None:
+        try:
+            self._wake_in.send(b"x")
+        except BlockingIOError:
+            return  # it is being woken already
+
+    # The thread
+
+    def _run(self) -> None:
+        process = psutil.Process()
+        while not self._closing:
+            try:
+                self._turn(process)
+            except Exception:  # the outermost loop of this thread; without it the worker would fall silent
+                log.exception("the link failed")
+                time.sleep(0.5)
+        if self._socket is not None:
+            self._socket.close(linger=0)
+        self._context.term()
+
+    def _turn(self, process: psutil.Process) -> None:
+        now = self._clock()
+        self._look_for_hub(now)
+        poller = zmq.Poller()
+        poller.register(self._wake_out.fileno(), zmq.POLLIN)
+        if self._socket is not None:
+            waiting = zmq.POLLIN | (zmq.POLLOUT if self._talk.outbox else 0)
+            poller.register(self._socket, waiting)
+        poller.poll(20 if self._talk.outbox else 100)
+        try:
+            while self._wake_out.recv(4096):
+                pass
+        except BlockingIOError:
+            pass  # drained
+        with self._lock:
+            now = self._clock()
+            if self._socket is not None:
+                for _ in range(64):
+                    try:
+                        frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+                    except zmq.Again:
+                        break
+                    self._talk.receive([one.buffer for one in frames], now)
+            self._talk.memory = process.memory_info().rss
+            self._talk.tick(now)
+            self._send()
+            if self._talk.ready or self._talk.computing:
+                self._lonely_since = now
+            elif now - self._lonely_since > ORPHAN_SECONDS or self._talk.refused is not None:
+                log.error("no hub to work for (%s)", self._talk.refused or "none answers")
+                self.gone.set()
+            self._lock.notify_all()
+
+    def _send(self) -> None:
+        if self._socket is None:
+            return
+        while self._talk.outbox:
+            try:
+                self._socket.send_multipart(self._talk.outbox[0], zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            self._talk.outbox.popleft()
+
+    def _look_for_hub(self, now: float) -> None:
+        """Without a connection, read the connection file: a restarted hub may listen elsewhere."""
+        if self._socket is not None and int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLOUT:
+            self._unwritable_since = None
+            return
+        if now < self._look_at:
+            return
+        self._look_at = now + LOOK_SECONDS
+        with self._lock:
+            if self._unwritable_since is None:
+                self._unwritable_since = now
+            elif self._talk.ready and now - self._unwritable_since > LOST_SECONDS:
+                self._talk.opened(now)
+            try:
+                info = read_connection_file(self._folder)
+            except NotConnected:
+                return
+            found = (info.back_address, info.token, info.pid)
+            if found == self._hub:
+                return
+            self._hub = found
+            if self._socket is not None:
+                self._socket.close(linger=0)
+            self._socket = self._context.socket(zmq.DEALER)
+            for option, value in (
+                (zmq.LINGER, 0), (zmq.IMMEDIATE, 1), (zmq.SNDHWM, 16), (zmq.MAXMSGSIZE, MAX_FRAME),
+                (zmq.HEARTBEAT_IVL, 5000), (zmq.HEARTBEAT_TIMEOUT, 15000), (zmq.RECONNECT_IVL, 100),
+                (zmq.RECONNECT_IVL_MAX, 2000),
+            ):
+                self._socket.setsockopt(option, value)
+            self._socket.connect(info.back_address)
+            self._talk.token = info.secret
+            self._talk.opened(now)

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The worker process: connect, warm up while the hub already answers, then run one job after the other.
+
+The device and the number of threads are chosen here and nowhere else. Whatever a recipe raises becomes one of our
+typed errors; its traceback goes into the job's own log file in the data folder, never over the wire.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import json
+import logging
+import math
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from backend.worker.conversation import Held
+from backend.worker.link import Link
+from protocol.arrays import Descriptor, describe
+from protocol.errors import Cancelled, InternalError, LeaseLost, MaquetteError, OutOfMemory, OutOfSpace
+from protocol.specs import spec_from_map
+from protocol.updates import check_mesh
+
+if TYPE_CHECKING:  # torch is imported by warm_up only, when the hub already knows of this worker
+    import torch
+
+log = logging.getLogger("maquette.worker")
+
+JOBS_MODULE = "MAQUETTE_JOBS_MODULE"  # environment: another module with run(spec, context), used by our tests
+DEFAULT_JOBS = "backend.jobs"
+
+
+class Worker:
+    """One process, one device. environ: this process's environment."""
+
+    def __init__(self, data_folder: Path, name: str, environ: Mapping[str, str] = os.environ) -> None:
+        self._data = data_folder
+        self._environ = environ
+        self._cache: dict[str, Any] = {}
+        self._link = Link(data_folder, name)
+        self._jobs: ModuleType | None = None
+        self._broken: MaquetteError | None = None
+        self._device: torch.device | None = None
+
+    def run(self) -> int:
+        """Work until the hub says stop or is gone; gives the exit code."""
+        self._warm_up()
+        while not self._link.gone.is_set():
+            held = self._link.next_lease(0.5)
+            if held is not None and self._link.begin(held):
+                self._run_job(held)
+            if self._link.stop_asked:
+                self._link.leave("The hub asked this worker to stop.")
+                return 0
+        return 0
+
+    def _warm_up(self) -> None:
+        """Import and load what jobs need. A recipe that cannot be loaded is every job's error, not a crash loop."""
+        began = time.monotonic()
+        try:
+            import torch
+
+            torch.set_num_threads(int(self._environ.get("OMP_NUM_THREADS") or 1))
+            self._device = choose_device()
+            self._jobs = importlib.import_module(self._environ.get(JOBS_MODULE) or DEFAULT_JOBS)
+            warm_up = getattr(self._jobs, "warm_up", None)
+            if warm_up is not None:
+                from backend.jobs.context import TerminalContext
+
+                warm_up(TerminalContext(self._data / "scratch", self._device, self._cache))
+        except MaquetteError as problem:  # a missing model, say: the jobs that need it will tell
+            log.exception("warming up did not work")
+            self._broken = problem if self._jobs is None else None
+        except Exception as problem:
+            ref = secrets.token_hex(4)
+            log.exception("warming up failed (mark %s)", ref)
+            if self._jobs is None:
+                self._broken = InternalError(
+                    f"The worker could not load its recipes ({type(problem).__name__}: {problem}).",
+                    hint="Run `maquette doctor`; the worker's log has the details.", detail={"ref": ref},
+                )
+        log.info("warm after %.1f s on %s", time.monotonic() - began, self._device)
+        self._link.describe({"device": str(self._device)})
+
+    def _run_job(self, held: Held) -> None:
+        lease = held.lease
+        folder = self._data / "scratch" / lease.job
+        keep = False
+        handler = self._job_log(lease.job)
+        began = time.monotonic()
+        log.info("job %s, attempt %d: %s", lease.job, lease.attempt, lease.kind)
+        try:
+            arrays = self._compute(held, folder)
+            self._link.deliver(held, arrays)
+        except (Cancelled, LeaseLost) as problem:
+            keep = self._link.stop_asked or held.lost  # another attempt goes on from the checkpoint
+            if not self._link.stop_asked or held.lost:
+                self._link.fail(held, problem)
+        except Exception as problem:
+            self._link.fail(held, typed_error(problem, folder))
+        finally:
+            log.info("job %s ended after %.1f s", lease.job, time.monotonic() - began)
+            logging.getLogger().removeHandler(handler)
+            handler.close()
+            if not keep:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _compute(self, held: Held, folder: Path) -> list[tuple[Descriptor, memoryview]]:
+        from backend.worker.context import WorkerContext
+
+        if self._broken is not None:
+            raise self._broken
+        assert self._jobs is not None and self._device is not None
+        spec = spec_from_map(held.lease.kind, held.lease.spec)
+        context = WorkerContext(self._link, held, folder, self._device, self._cache)
+        context.check()
+        result = self._jobs.run(spec, context)
+        if "vertices" in result.arrays:
+            check_mesh(result.arrays)
+        report = json.dumps(plain(result.report), allow_nan=False, ensure_ascii=False).encode()
+        arrays = {**result.arrays, "report": np.frombuffer(report, np.uint8)}
+        return [describe(name, array) for name, array in arrays.items()]
+
+    def _job_log(self, job: str) -> logging.Handler:
+        logs = self._data / "logs" / "jobs"
+        logs.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(logs / f"{job}.log", encoding="utf-8", delay=True)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s: %(message)s"))
+        logging.getLogger().addHandler(handler)
+        return handler
+
+
+def choose_device() -> torch.device:
+    """The device of this worker: the first CUDA device when there is one, else the CPU."""
+    import torch
+
+    return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+
+
+def typed_error(problem: Exception, folder: Path) -> MaquetteError:
+    """Our error as it is; memory and disk by their own names; anything else `internal`, with a mark in the log."""
+    if isinstance(problem, MaquetteError):
+        log.error("the job failed: %s", problem, exc_info=problem)
+        return problem
+    ref = secrets.token_hex(4)
+    log.error("the job failed (mark %s)", ref, exc_info=problem)
+    if isinstance(problem, MemoryError) or type(problem).__name__ == "OutOfMemoryError":  # torch's, without torch
+        return OutOfMemory(
+            "The job needs more memory than there is.",
+            hint="Choose a smaller preset or texture size, or close other programs.", detail={"ref": ref},
+        )
+    if isinstance(problem, OSError) and problem.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutOfSpace(
+            f"The disk of {folder} is full.", hint="Free some space there and start the job again.",
+            detail={"folder": str(folder), "ref": ref},
+        )
+    return InternalError(
+        f"The job met a defect of ours ({type(problem).__name__}, mark {ref}).",
+        hint="The job's log has the details; please report them.", detail={"ref": ref},
+    )
+
+
+def plain(value: Any) -> Any:
+    """A report as JSON can hold it: numpy numbers as Python's, numbers that are not finite as null, paths as text."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(one) for one in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    return str(value)
