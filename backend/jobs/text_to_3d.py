@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import platformdirs
 import torch
 from torch import Tensor
 
@@ -26,6 +28,9 @@ from backend.jobs.stopwatch import Stopwatch
 from backend.jobs.views import turntable
 from backend.priors import catalog
 from backend.priors.base import Prior
+from backend.priors.embedded import EmbeddedPrior, sentence_encoder
+from backend.priors.known import nearest_known
+from backend.priors.known_models import Role
 from backend.priors.prompts import PromptBook
 from backend.render.lighting import shade
 from backend.render.raster import Rasteriser, choose_rasteriser
@@ -78,7 +83,8 @@ def read_prompt(spec: TextTo3DSpec, context: JobContext, notes: _Notes) -> tuple
     """The prior of each stage with the prompt read: (coarse, fine). They may be one and the same."""
     broad = load_prior(spec.prior, "coarse", context)
     sharp = load_prior(spec.prior, "fine", context)
-    if (known := catalog.nearest_known(broad, spec.prompt)) is not None:
+    if isinstance(broad, EmbeddedPrior):
+        known = nearest_known(spec.prompt, sentence_encoder(cache_folder()))
         notes.nearest_known = known.to_map()
         if not known.sure:
             notes.add(known.sentence())
@@ -88,13 +94,18 @@ def read_prompt(spec: TextTo3DSpec, context: JobContext, notes: _Notes) -> tuple
     return Voice(broad, book), Voice(sharp, PromptBook(sharp, spec.prompt, spec.negative_prompt))
 
 
-def load_prior(name: str, role: str, context: JobContext) -> Prior:
-    """From the worker's cache, or loaded."""
-    key = f"prior {role} {name} {context.device}"
+def load_prior(name: str, role: Role, context: JobContext) -> Prior:
+    """From the worker's cache, or loaded; one folder that serves both stages is loaded once."""
+    key = f"prior {catalog.locate(name, role)} {context.device}"
     if key not in context.cache:
-        context.cache[key] = catalog.load(name, role, context.device)
+        context.cache[key] = catalog.load(name, role, context.device, cache_folder=cache_folder())
     prior: Prior = context.cache[key]
     return prior
+
+
+def cache_folder() -> Path:
+    """Where results of slow checks are kept between processes; safe to delete."""
+    return platformdirs.user_cache_path("maquette")
 
 
 def optimise_coarse(
