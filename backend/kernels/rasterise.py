@@ -25,6 +25,9 @@ _SLACK = wp.constant(1.0e-6)
 """Barycentrics down to minus this count as inside, so that rounding leaves no hole between two triangles."""
 EMPTY = 2**63 - 1
 """Depth-buffer key of a pixel that nothing covers, and of a pixel pair without a silhouette."""
+_FLATTEST = wp.constant(3.0)
+"""Lines of pixels are followed along edges up to this many times flatter than the lines are apart; such an edge's share
+in the blending is below 1/82, see `backend.render.antialias`."""
 
 
 @wp.func
@@ -283,47 +286,47 @@ def _silhouette(
         py = _pixel_y(p, h, tangent)
         qx = _pixel_x(q, w, h, tangent)
         qy = _pixel_y(q, h, tangent)
-        # A steep edge is crossed once by each row, a flat one once by each column: m runs along the edge over rows
-        # (columns), n is the place of the crossing within the row (column).
-        steep = wp.abs(qy - py) >= wp.abs(qx - px)
-        m0 = wp.where(steep, py, px)
-        m1 = wp.where(steep, qy, qx)
-        n0 = wp.where(steep, px, py)
-        n1 = wp.where(steep, qx, qy)
-        lines = wp.where(steep, height, width)
-        length = wp.where(steep, width, height)
-        if m0 != m1:
-            slope = (n1 - n0) / (m1 - m0)
-            o0 = vertices[view, _opposite(faces, f0, edges[edge, 0], edges[edge, 1])]
-            side = _side(o0, m0, n0, slope, steep, w, h, tangent)
-            if f1 >= 0:
-                o1 = vertices[view, _opposite(faces, f1, edges[edge, 0], edges[edge, 1])]
-                other = _side(o1, m0, n0, slope, steep, w, h, tangent)
-                if wp.abs(other) > wp.abs(side):
-                    side = other
-            first = int(wp.clamp(wp.ceil(wp.min(m0, m1) - 0.5), 0.0, float(lines)))
-            last = int(wp.clamp(wp.ceil(wp.max(m0, m1) - 0.5), 0.0, float(lines)))
-            for m in range(first, last):
-                part = (float(m) + 0.5 - m0) / (m1 - m0)
-                n = int(wp.floor(n0 + part * (n1 - n0) - 0.5))
-                if n >= 0 and n + 1 < length:
-                    near = 1.0 / ((1.0 - part) / -p[2] + part / -q[2])
-                    inside = wp.where(side > 0.0, n + 1, n)
-                    outside = wp.where(side > 0.0, n, n + 1)
-                    ji = wp.where(steep, m, inside)
-                    ii = wp.where(steep, inside, m)
-                    jo = wp.where(steep, m, outside)
-                    io = wp.where(steep, outside, m)
-                    if face_image[view, ji, ii] >= 0:
-                        background = face_image[view, jo, io] < 0
-                        behind = depth[view, jo, io]
-                        if background or (behind > near * 1.001 and behind > depth[view, ji, ii]):
-                            bits = wp.int64(wp.cast(near, wp.int32))
-                            name = wp.int64(2 * edge) + wp.int64(wp.where(side > 0.0, 1, 0))
-                            j = wp.where(steep, m, n)
-                            i = wp.where(steep, n, m)
-                            axis = wp.where(steep, 0, 1)
-                            wp.atomic_min(keys, view, j, i, axis, (bits << wp.int64(32)) | name)
+        # Rows (axis 0) and columns (axis 1) are walked alike: m runs along the edge over lines of pixels, n is the
+        # place of the crossing within the line.
+        for axis in range(2):
+            steep = axis == 0
+            m0 = wp.where(steep, py, px)
+            m1 = wp.where(steep, qy, qx)
+            n0 = wp.where(steep, px, py)
+            n1 = wp.where(steep, qx, qy)
+            lines = wp.where(steep, height, width)
+            length = wp.where(steep, width, height)
+            if wp.abs(m1 - m0) * _FLATTEST > wp.abs(n1 - n0):
+                slope = (n1 - n0) / (m1 - m0)
+                o0 = vertices[view, _opposite(faces, f0, edges[edge, 0], edges[edge, 1])]
+                side = _side(o0, m0, n0, slope, steep, w, h, tangent)
+                if f1 >= 0:
+                    o1 = vertices[view, _opposite(faces, f1, edges[edge, 0], edges[edge, 1])]
+                    other = _side(o1, m0, n0, slope, steep, w, h, tangent)
+                    if wp.abs(other) > wp.abs(side):
+                        side = other
+                first = int(wp.clamp(wp.ceil(wp.min(m0, m1) - 0.5), 0.0, float(lines)))
+                last = int(wp.clamp(wp.ceil(wp.max(m0, m1) - 0.5), 0.0, float(lines)))
+                for m in range(first, last):
+                    part = (float(m) + 0.5 - m0) / (m1 - m0)
+                    n = int(wp.floor(n0 + part * (n1 - n0) - 0.5))
+                    if n >= 0 and n + 1 < length:
+                        near = 1.0 / ((1.0 - part) / -p[2] + part / -q[2])
+                        inside = wp.where(side > 0.0, n + 1, n)
+                        outside = wp.where(side > 0.0, n, n + 1)
+                        ji = wp.where(steep, m, inside)
+                        ii = wp.where(steep, inside, m)
+                        jo = wp.where(steep, m, outside)
+                        io = wp.where(steep, outside, m)
+                        if face_image[view, ji, ii] >= 0:
+                            background = face_image[view, jo, io] < 0
+                            behind = depth[view, jo, io]
+                            if background or (behind > near * 1.001 and behind > depth[view, ji, ii]):
+                                bits = wp.int64(wp.cast(near, wp.int32))
+                                name = wp.int64(2 * edge) + wp.int64(wp.where(side > 0.0, 1, 0))
+                                j = wp.where(steep, m, n)
+                                i = wp.where(steep, n, m)
+                                wp.atomic_min(keys, view, j, i, axis, (bits << wp.int64(32)) | name)
 
 
 def scan(vertices: torch.Tensor, faces: torch.Tensor, tangents: torch.Tensor, width: int, height: int) -> torch.Tensor:

@@ -19,10 +19,6 @@ from backend.kernels.composite import composite
 from backend.kernels.ray_march import march, step_for
 from backend.render.cameras import Cameras
 
-NORMAL_WEIGHT = 0.01
-"""Samples of less weight get no normal: they hardly show, and normals are the costly part (threestudio drops samples of
-alpha below the same number)."""
-
 
 class VolumeField(Protocol):
     def density_and_colour(self, points: torch.Tensor) -> FieldSample: ...
@@ -32,14 +28,20 @@ class VolumeField(Protocol):
 
 @dataclass(frozen=True)
 class VolumeOptions:
-    """samples: on the cube's diagonal (step = 2 sqrt(3) / samples). normals: how, or None for no normals.
-    normal_epsilon: distance of finite differences. max_samples: limit a ray. stop_transmittance: above 0, rays stop
-    where the occupancy grid's density estimate leaves less light than this. rays_at_once: rays rendered together; with
-    gradients, further groups are recomputed in the backward pass, which trades time for memory (0: all at once)."""
+    """How finely and how frugally to render.
+
+    samples: on the cube's diagonal (step = 2 sqrt(3) / samples). normals: how, or None for no normals. normal_epsilon:
+    distance of finite differences. normal_weight: samples of less weight get no normal, for they hardly show and
+    normals are the costly part (threestudio drops samples of alpha below the same number). max_samples: limit a ray.
+    stop_transmittance: above 0, rays stop where the occupancy grid's density estimate leaves less light than this.
+    rays_at_once: rays rendered together; with gradients, further groups are recomputed in the backward pass, which
+    trades time for memory (0: all at once).
+    """
 
     samples: int = 512
     normals: NormalMethod | None = None
     normal_epsilon: float = 0.01
+    normal_weight: float = 0.01
     max_samples: int = 1024
     stop_transmittance: float = 0.0
     rays_at_once: int = 0
@@ -139,7 +141,7 @@ def _render_rays(
     result = composite(density, colour, t, offsets, step_for(options.samples))
     normal, penalty = directions.new_zeros((rays, 3)), directions.new_zeros(1)
     if options.normals is not None:
-        chosen = (result.weights.detach() > NORMAL_WEIGHT).nonzero().view(-1)
+        chosen = (result.weights.detach() > options.normal_weight).nonzero().view(-1)
         if chosen.numel():
             rows = ray_index[chosen].long()
             weight = result.weights[chosen]
