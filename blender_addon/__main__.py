@@ -211,6 +211,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def keep_logs(data: Path, out: Path) -> None:
+    """Copy the hub's and the worker's logs to where the user finds them after a failure."""
+    logs = sorted(data.rglob("*.log"))
+    for log in logs:
+        target = out / log.relative_to(data)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(log, target)
+    if logs:
+        print(f"The logs are in {out}.", file=sys.stderr)
+
+
 def main(arguments: list[str]) -> int:
     options = parse(arguments)
     options.out = options.out.resolve()
@@ -230,10 +241,8 @@ def main(arguments: list[str]) -> int:
         code = 130
     finally:
         addon_utils.disable(PACKAGE)
-        log = data / "hub.log"
-        if code not in (0, 130) and log.exists():
-            shutil.copy(log, options.out / "hub.log")
-            print(f"The hub's log is {options.out / 'hub.log'}.", file=sys.stderr)
+        if code not in (0, 130):
+            keep_logs(data, options.out / "logs")
         shutil.rmtree(data, ignore_errors=True)
     return code
 

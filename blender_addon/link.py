@@ -36,6 +36,10 @@ FOUND_HUB_S = 1.5
 """How long a hub that left a connection file may take to answer before it counts as gone."""
 
 
+RESTART_AFTER_S = 10.0
+"""A hub that lived longer than this is started again when it ends; one that ends sooner would only end again."""
+
+
 class State(enum.Enum):
     """How the link stands; the value is what the panel shows."""
 
@@ -149,6 +153,10 @@ class Link:
         elif not self._is_local:
             return
         elif self._hub is not None:
+            if not self._hub.alive() and self._hub.age > RESTART_AFTER_S:
+                log.warning("the hub of this machine ended; starting it again")
+                self._hub.stop()
+                self._start_hub()  # its store has the jobs, and the client goes on where it was
             self._hub.ready()
         elif now - self._waiting_since > FOUND_HUB_S:
             self._start_hub()

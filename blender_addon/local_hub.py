@@ -8,7 +8,6 @@ orphan. No thread is used: `ready` looks at the process and the file and returns
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -20,7 +19,8 @@ from . import wire
 
 START_LIMIT_S = 60.0
 """A hub starts in about a second; a cold disk with a virus scanner may need many."""
-STOP_LIMIT_S = 5.0
+STOP_LIMIT_S = 8.0
+"""A hub gives its worker 5 s to hand a running job back."""
 LOG_TAIL = 4096
 """Bytes of the log that an error quotes from."""
 PYTHON_VARIABLE = "MAQUETTE_PYTHON"
@@ -62,7 +62,7 @@ class LocalHub:
         self._started = time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
         self.connection_file.unlink(missing_ok=True)  # left by a hub that crashed; a living one was asked before
-        command = [python, "-m", "backend.cli", "serve", "--data", str(folder), "--parent", str(os.getpid())]
+        command = [python, "-m", "backend.cli", "serve", "--data", str(folder), "--exit-with-parent"]
         environment = {key: value for key, value in variables.items() if key != "PYTHONHOME"}
         # No console window on Windows; a group of its own elsewhere, so that Ctrl+C in Blender's terminal is ours.
         flags = {"creationflags": 0x08000000} if sys.platform == "win32" else {"start_new_session": True}
@@ -74,6 +74,11 @@ class LocalHub:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self._started
 
     def ready(self) -> bool:
         """Does it listen? Raises NotConnected when it ended or takes too long."""
