@@ -64,8 +64,8 @@ def write_connection_file(folder: Path, info: ConnectionInfo) -> Path:
 
 
 def read_connection_file(path: Path) -> ConnectionInfo:
-    """Read the file (or the one in a data folder). Raises NotConnected when there is none that can be used."""
-    if path.is_dir():
+    """Read `connection.json`, or the one in a data folder. Raises NotConnected when there is none that can be used."""
+    if path.name != FILE_NAME:
         path = path / FILE_NAME
     try:
         values = json.loads(path.read_text(encoding="utf-8"))

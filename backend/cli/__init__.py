@@ -50,7 +50,8 @@ def exit_code(error: MaquetteError) -> int:
 def main() -> None:
     """Entry point of the `maquette` command."""
     try:
-        group(prog_name="maquette", standalone_mode=False)
+        code = group(prog_name="maquette", standalone_mode=False)
+        sys.exit(code if type(code) is int else 0)
     except click.exceptions.Abort:
         click.echo("Cancelled.", err=True)
         sys.exit(CANCELLED)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`maquette generate "a red mushroom" --out DIR`: one job from the shell, its files in a folder."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from backend.cli.private_hub import any_hub
+from protocol.client import Client
+from protocol.errors import OutOfSpace
+from protocol.messages import TextTo3DSpec
+from protocol.updates import ConnectionChanged, JobChanged, JobProgress, JobWarning, Result, Update
+
+PATIENCE_AFTER_CANCEL = 20.0  # the hub kills a worker that does not stop within 15 s
+
+
+@click.command()
+@click.argument("prompt")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the files.")
+@click.option("--seed", type=int, default=None, help="Number that decides all chance; the same gives the same mesh.")
+@click.option("--preset", default="draft", show_default=True, help="draft, standard or paper.")
+@click.option("--prior", default="", help="Folder or id of another prior; two, with a comma, for coarse and fine.")
+@click.option("--negative-prompt", default="", help="What to avoid.")
+@click.option("--size", type=float, default=1.0, show_default=True, help="Largest dimension in metres.")
+@click.option("--texture", type=int, default=0, help="Pixels along an edge of the texture; 0 for the preset's own.")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
+              help="Data folder of the hub to use when one runs there.")
+@click.option("--alone", is_flag=True, help="Start a private hub even if one runs.")
+@click.option("--timeout", type=float, default=None, help="Give up (and cancel) after so many seconds.")
+def generate(prompt: str, out: Path, seed: int | None, preset: str, prior: str, negative_prompt: str, size: float,
+             texture: int, data: Path | None, alone: bool, timeout: float | None) -> None:
+    """Make a textured mesh from PROMPT.
+
+    Writes model.glb, base_colour.png, preview.png and report.json. Uses the hub that runs on this machine, or
+    starts one for the time of the command. Ctrl-C cancels.
+    """
+    spec = TextTo3DSpec(prompt, negative_prompt, preset, absolute_prior(prior), seed, size, texture)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise click.UsageError(f"--out {out}: {problem.strerror}") from problem
+    began = time.monotonic()
+    with any_hub(data, alone) as client:
+        result = follow(client, client.submit(spec), timeout)
+    files = write_files(out, result, {"seconds": round(time.monotonic() - began, 2)})
+    click.echo(f"{', '.join(files)} in {out}")
+    known = result.report.get("nearest_known")
+    if known:
+        click.echo(f"Nearest things that the prior knows: {known}")
+
+
+def absolute_prior(prior: str) -> str:
+    """A folder given relative to here, as the worker (which runs elsewhere) can find it; ids stay as they are."""
+    parts = [part.strip() for part in prior.split(",")]
+    return ", ".join(
+        str(Path(part).expanduser().resolve()) if part and Path(part).expanduser().exists() else part for part in parts
+    )
+
+
+def follow(client: Client, job: str, timeout: float | None) -> Result:
+    """Show the job's progress until it has ended; Ctrl-C and the time-out cancel it first. Raises the job's error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    interrupted: list[int] = []
+
+    def on_interrupt(number: int, frame: FrameType | None) -> None:
+        interrupted.append(number)
+
+    previous = signal.signal(signal.SIGINT, on_interrupt)
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"), console=console, disable=not console.is_terminal,
+    )
+    task = bar.add_task("waiting", total=1.0, left="")
+    said = {"stage": ""}
+
+    def show(update: Update) -> None:
+        if isinstance(update, JobProgress):
+            left = "" if update.seconds_left is None else f"about {update.seconds_left:.0f} s left"
+            bar.update(task, completed=update.fraction, description=update.stage, left=left)
+            if not console.is_terminal and update.stage != said["stage"]:
+                console.print(f"{update.fraction:4.0%} {update.stage} {left}".rstrip(), highlight=False)
+            said["stage"] = update.stage
+        elif isinstance(update, JobWarning):
+            console.print(f"Warning: {update.text}", highlight=False)
+        elif isinstance(update, JobChanged) and update.text:
+            console.print(update.text, highlight=False)
+        elif isinstance(update, ConnectionChanged) and update.problem is not None:
+            console.print(update.problem.message, highlight=False)
+
+    began = time.monotonic()
+    cancelled_at: float | None = None
+    try:
+        with bar:
+            while not client.jobs[job].over:
+                for update in client.poll(0.05):
+                    show(update)
+                now = time.monotonic()
+                late = timeout is not None and now - began > timeout
+                if (interrupted or late) and cancelled_at is None:
+                    cancelled_at = now
+                    console.print("Cancelling ...")
+                    client.cancel(job)
+                if cancelled_at is not None and now - cancelled_at > PATIENCE_AFTER_CANCEL:
+                    break
+                time.sleep(0.03)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    return client.wait(job, timeout=0.0)
+
+
+def write_files(out: Path, result: Result, extra: dict[str, Any]) -> list[str]:
+    """Write what the job made; gives the file names. Raises OutOfSpace when the disk is full."""
+    from backend.geometry.files import write_glb
+
+    written = []
+    try:
+        for array, name in (("base_colour", "base_colour.png"), ("thumbnail", "preview.png")):
+            if array in result.arrays:
+                (out / name).write_bytes(result.arrays[array].tobytes())
+                written.append(name)
+        write_glb(out / "model.glb", result)
+        report = {**result.report, **extra}
+        (out / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+    except OSError as problem:
+        raise OutOfSpace(f"The files could not be written to {out}: {problem.strerror}.",
+                         hint="Free some space or choose another --out.") from problem
+    return ["model.glb", *written, "report.json"]

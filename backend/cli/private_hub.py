@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hub that a command uses: the one that runs already, or a private one that lives as long as the command."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from protocol.client import Client
+from protocol.errors import InternalError, NotConnected
+from protocol.local import default_data_folder, read_connection_file
+
+ANSWER_SECONDS = 3.0  # for a hub that has left a connection file
+START_SECONDS = 60.0  # for a new one, on a slow disk; it takes well under a second normally
+STOP_SECONDS = 15.0
+
+
+@contextlib.contextmanager
+def running_hub(data: Path | None) -> Iterator[Client]:
+    """A client of the hub that runs in `data` (or in this user's folder). Raises NotConnected when there is none."""
+    folder = data or default_data_folder()
+    read_connection_file(folder)  # says at once that there never was one
+    with Client.local(folder, software="maquette command") as client:
+        client.wait_connected(ANSWER_SECONDS)
+        yield client
+
+
+@contextlib.contextmanager
+def any_hub(data: Path | None, alone: bool) -> Iterator[Client]:
+    """The running hub if there is one (and not `alone`), otherwise a private one in a temporary folder."""
+    if not alone:
+        with contextlib.ExitStack() as stack:
+            try:
+                client = stack.enter_context(running_hub(data))
+            except NotConnected:
+                client = None
+            if client is not None:
+                yield client
+                return
+    with private_hub() as client:
+        yield client
+
+
+@contextlib.contextmanager
+def private_hub() -> Iterator[Client]:
+    """Start a hub and a worker of our own; both have ended and their folder is gone when the context is left."""
+    folder = Path(tempfile.mkdtemp(prefix="maquette-"))
+    command = [sys.executable, "-m", "backend.cli", "serve", "--data", str(folder), "--exit-with-parent", "--quiet"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_root(), os.environ.get("PYTHONPATH")]))}
+    hub = subprocess.Popen(  # a session of its own, so that Ctrl-C reaches this command alone
+        command, stdin=subprocess.DEVNULL, start_new_session=os.name != "nt", env=environment,
+    )
+    try:
+        end = time.monotonic() + START_SECONDS
+        while not (folder / "connection.json").exists():
+            if hub.poll() is not None:
+                raise InternalError(f"The hub ended at its start with exit code {hub.returncode}.",
+                                    hint="Run `maquette doctor` to see what is missing.")
+            if time.monotonic() > end:
+                raise NotConnected("The hub did not start in time.", hint="Run `maquette serve` to see why.")
+            time.sleep(0.02)
+        with Client.local(folder, software="maquette command") as client:
+            client.wait_connected(START_SECONDS)
+            yield client
+    finally:
+        hub.terminate()
+        try:
+            hub.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            hub.kill()
+            hub.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _root() -> str:
+    """The folder that holds the packages, for a command that runs from a checkout."""
+    return str(Path(__file__).resolve().parents[2])
