@@ -164,7 +164,8 @@ def markdown(heading: str, rows: Sequence[Row], figures: Mapping[str, float], ba
     lines += ["", "| # | prompt | seed | rank | taken for | F | IoU | dE | sides | faces | s |", "|" + "---|" * 11]
     for row in rows:
         if "error" in row:
-            lines.append(f"| {row['number']} | {row['prompt']} | {row['seed']} | not made: {row['error'].get('code', '')} |")
+            why = row["error"].get("code", "")
+            lines.append(f"| {row['number']} | {row['prompt']} | {row['seed']} | not made: {why} |")
             continue
         taken = "" if row["taken_for"] == row["prompt"] else row["taken_for"]
         sides = "two faces" if row["janus"] else f"{row['views_right']:.2f}"
