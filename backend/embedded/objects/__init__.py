@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Procedural objects with captions: what the embedded prior is trained on, and the truth it is measured against.
 
-    rng = numpy.random.default_rng(seed)
-    objects = [sample(rng) for _ in range(64)]               # training split
-    words = [o.captions(rng, 1)[0] for o in objects]
-    albedo, normal = render(objects, azimuth, elevation, zoom, size=32, device="cpu")
-    picture = over_grey(shade(albedo, normal, light))        # (B, 32, 32, 4): rgb over grey, alpha
+rng = numpy.random.default_rng(seed)
+objects = [sample(rng) for _ in range(64)]               # training split
+words = [o.captions(rng, 1)[0] for o in objects]
+albedo, normal = render(objects, azimuth, elevation, zoom, size=32, device="cpu")
+picture = over_grey(shade(albedo, normal, light))        # (B, 32, 32, 4): rgb over grey, alpha
 """
 
 from .captions import captions, known_words, plain_caption

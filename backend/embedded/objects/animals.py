@@ -211,7 +211,9 @@ def butterfly(b: Builder) -> None:
     b.sphere((0, 0, 1.68), 0.17, "black")
     for side in (-1, 1):
         b.ellipsoid((side * 0.68, 0.02, 1.38), (0.66, 0.07, 0.48), turn=(0, -side * 30, 0))
-        b.ellipsoid((side * 0.5, 0.02, 0.66), (0.5, 0.07, 0.38), "accent" if b.recipe.second else "main", turn=(0, side * 30, 0))
+        b.ellipsoid(
+            (side * 0.5, 0.02, 0.66), (0.5, 0.07, 0.38), "accent" if b.recipe.second else "main", turn=(0, side * 30, 0)
+        )
         b.limb((side * 0.06, 0, 1.8), (side * 0.3, 0, 2.2), 0.035, 0.05, "black")
 
 

@@ -64,7 +64,13 @@ def windmill(b: Builder) -> None:
     for i in range(4):
         a = 45 + 90 * i
         r = math.radians(a)
-        b.box((0.62 * math.sin(r), -0.7, 1.72 + 0.62 * math.cos(r)), (0.3, 0.06, b.vary(0.95)), "cream", turn=(0, a, 0), round=0.02)
+        b.box(
+            (0.62 * math.sin(r), -0.7, 1.72 + 0.62 * math.cos(r)),
+            (0.3, 0.06, b.vary(0.95)),
+            "cream",
+            turn=(0, a, 0),
+            round=0.02,
+        )
         b.limb((0, -0.72, 1.72), (1.12 * math.sin(r), -0.72, 1.72 + 1.12 * math.cos(r)), 0.045, 0.035, "dark wood")
 
 

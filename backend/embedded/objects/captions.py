@@ -86,7 +86,11 @@ def _patterned(recipe: Recipe, kind: str, size: str, rng: Rng) -> str:
             options += [f"{size}{colour} {adjective} {kind}", f"{size}{adjective} {colour} {kind}"]
         return _pick(options, rng)
     return _pick(
-        (f"{size}{adjective} {colour} {kind}", f"{size}{colour} {adjective} {kind}", f"{size}{colour} {kind} with {noun}"),
+        (
+            f"{size}{adjective} {colour} {kind}",
+            f"{size}{colour} {adjective} {kind}",
+            f"{size}{colour} {kind} with {noun}",
+        ),
         rng,
     )
 
@@ -118,7 +122,7 @@ def captions(recipe: Recipe, rng: np.random.Generator, n: int) -> list[str]:
 
 
 def known_words(vocabulary: Vocabulary = CORE) -> dict[str, dict[str, list[str]]]:
-    """What a prior taught this vocabulary knows: {'kinds' | 'colours' | 'patterns' | 'proportions': {plain name: synonyms}}."""
+    """What a prior of this vocabulary knows: kinds, colours, patterns and proportions, {plain name: synonyms} each."""
     return {
         "kinds": {k.name: list(k.synonyms) for k in vocabulary.all},
         "colours": {name: list(COLOUR_SYNONYMS[name]) for name in COLOURS},

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from .palette import COLOURS, NATURAL, PATTERNS, Colour
 from .recipe import Recipe
 from .templates import local_bound
 
-Vector = Sequence[float]
+Vector = Sequence[float] | np.ndarray
 VARIATION = 0.04  # the uncaptioned differences between two objects of one recipe
 
 
@@ -91,27 +92,27 @@ class Builder:
 
     # Shapes
 
-    def sphere(self, at: Vector, r: float, paint: str = "main", **how: object) -> None:
+    def sphere(self, at: Vector, r: float, paint: str = "main", **how: Any) -> None:
         self._add(m.SPHERE, (r,), at, paint, **how)
 
-    def ellipsoid(self, at: Vector, radii: Vector, paint: str = "main", **how: object) -> None:
+    def ellipsoid(self, at: Vector, radii: Vector, paint: str = "main", **how: Any) -> None:
         self._add(m.ELLIPSOID, radii, at, paint, **how)
 
-    def box(self, at: Vector, size: Vector, paint: str = "main", round: float = 0.0, **how: object) -> None:
+    def box(self, at: Vector, size: Vector, paint: str = "main", round: float = 0.0, **how: Any) -> None:
         half = [v / 2 for v in size]
         self._add(m.BOX, half, at, paint, rounding=min(round, min(half)), **how)
 
-    def cylinder(self, at: Vector, r: float, h: float, paint: str = "main", round: float = 0.0, **how: object) -> None:
+    def cylinder(self, at: Vector, r: float, h: float, paint: str = "main", round: float = 0.0, **how: Any) -> None:
         """Centred, of full height h along Z."""
         self._add(m.CYLINDER, (r, h / 2), at, paint, rounding=min(round, r, h / 2), **how)
 
-    def cone(self, at: Vector, r1: float, r2: float, h: float, paint: str = "main", **how: object) -> None:
+    def cone(self, at: Vector, r1: float, r2: float, h: float, paint: str = "main", **how: Any) -> None:
         """Truncated cone on the base point `at`, radius r1 there and r2 at height h."""
-        how_turn = self._matrix(how.pop("turn", None), how.pop("along", None))  # type: ignore[arg-type]
+        how_turn = self._matrix(how.pop("turn", None), how.pop("along", None))
         centre = np.asarray(at, dtype=np.float64) + how_turn[:, 2] * (h / 2)
         self._add(m.CONE, (r1, r2, h / 2), centre, paint, matrix=how_turn, **how)
 
-    def limb(self, p: Vector, q: Vector, r1: float, r2: float | None = None, paint: str = "main", **how: object) -> None:
+    def limb(self, p: Vector, q: Vector, r1: float, r2: float | None = None, paint: str = "main", **how: Any) -> None:
         """From p to q with round ends, radius r1 at p and r2 at q (the same when None)."""
         start, end = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
         length = float(np.linalg.norm(end - start))
@@ -120,12 +121,12 @@ class Builder:
         r2 = min(max(r2, r1 - 0.98 * length), r1 + 0.98 * length)
         self._add(m.ROUND_CONE, (r1, r2, length), start, paint, matrix=frame(end - start), **how)
 
-    def ring(self, at: Vector, r: float, thickness: float, paint: str = "main", **how: object) -> None:
+    def ring(self, at: Vector, r: float, thickness: float, paint: str = "main", **how: Any) -> None:
         """Torus about Z: r to the middle of a tube of radius `thickness`."""
         self._add(m.TORUS, (r, thickness), at, paint, **how)
 
     def arc(self, at: Vector, r: float, thickness: float, paint: str = "main", degrees: float = 180.0,
-            towards: Vector = (1, 0, 0), axis: Vector = (0, 1, 0), **how: object) -> None:  # fmt: skip
+            towards: Vector = (1, 0, 0), axis: Vector = (0, 1, 0), **how: Any) -> None:  # fmt: skip
         """Part of a ring about `axis`, its middle in the direction `towards`, `degrees` long in all."""
         half = math.radians(degrees / 2)
         y = np.asarray(towards, dtype=np.float64)
@@ -135,18 +136,18 @@ class Builder:
         matrix = np.stack([np.cross(y, z), y, z], axis=1)
         self._add(m.ARC, (r, thickness, math.sin(half), math.cos(half)), at, paint, matrix=matrix, **how)
 
-    def prism(self, at: Vector, size: Vector, paint: str = "main", round: float = 0.0, **how: object) -> None:
+    def prism(self, at: Vector, size: Vector, paint: str = "main", round: float = 0.0, **how: Any) -> None:
         """A gable roof: isosceles triangle in XZ, extruded along Y; size is its full extent, `at` its middle."""
         self._add(m.PRISM, (size[0] / 2, size[2] / 2, size[1] / 2), at, paint, rounding=round, **how)
 
-    def pyramid(self, at: Vector, size: Vector, paint: str = "main", **how: object) -> None:
+    def pyramid(self, at: Vector, size: Vector, paint: str = "main", **how: Any) -> None:
         self._add(m.PYRAMID, (size[0] / 2, size[1] / 2, size[2] / 2), at, paint, **how)
 
-    def cap(self, at: Vector, r: float, above: float, paint: str = "main", **how: object) -> None:
+    def cap(self, at: Vector, r: float, above: float, paint: str = "main", **how: Any) -> None:
         """The part of the ball of radius r about `at` that is higher than `above` in its own frame."""
         self._add(m.CAP, (r, above), at, paint, **how)
 
-    def star(self, at: Vector, outer: float, inner: float, depth: float, paint: str = "main", **how: object) -> None:
+    def star(self, at: Vector, outer: float, inner: float, depth: float, paint: str = "main", **how: Any) -> None:
         """Five-pointed star facing -Y, of full thickness `depth`."""
         self._add(m.STAR, (outer, inner, depth / 2), at, paint, **how)
 
@@ -170,7 +171,7 @@ class Builder:
             return frame(along)
         return rotation(turn) if turn is not None else IDENTITY
 
-    def _add(self, kind: int, dims: Sequence[float], at: Vector, paint: str, turn: Vector | None = None,
+    def _add(self, kind: int, dims: Vector, at: Vector, paint: str, turn: Vector | None = None,
              along: Vector | None = None, matrix: np.ndarray | None = None, rounding: float = 0.0, blend: float = 0.0,
              cut: bool = False, keep: bool = False, decal: bool = False) -> None:  # fmt: skip
         """One row. blend: width of a smooth seam; cut: take away; keep: intersect; decal: only repaint."""

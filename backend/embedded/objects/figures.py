@@ -132,5 +132,14 @@ KINDS = (
     Kind("hat", hat, ("sun hat", "brimmed hat"), "band", "dark wood", ("beige", "brown"), small=True, hat=True),
     Kind("top hat", top_hat, ("magician's hat", "silk hat"), "band", "red", ("black",), small=True, hat=True),
     Kind("crown", crown, ("royal crown", "king's crown"), "jewels", "red", ("yellow",), small=True, hat=True),
-    Kind("wizard hat", wizard_hat, ("witch hat", "pointed hat"), "band", "yellow", ("purple", "blue", "black"), small=True, hat=True),
+    Kind(
+        "wizard hat",
+        wizard_hat,
+        ("witch hat", "pointed hat"),
+        "band",
+        "yellow",
+        ("purple", "blue", "black"),
+        small=True,
+        hat=True,
+    ),
 )

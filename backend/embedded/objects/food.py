@@ -72,7 +72,13 @@ def donut(b: Builder) -> None:
             a, r = i * 2.4, 0.55 + 0.4 * ((i * 5) % 7) / 6
             x, y = r * math.cos(a), r * math.sin(a)
             z = 0.44 + math.sqrt(max(0.41**2 - (r - 0.75) ** 2, 0))
-            b.limb((x - 0.06 * math.sin(a * 3), y - 0.06, z), (x + 0.06 * math.sin(a * 3), y + 0.06, z), 0.045, 0.045, "accent")
+            b.limb(
+                (x - 0.06 * math.sin(a * 3), y - 0.06, z),
+                (x + 0.06 * math.sin(a * 3), y + 0.06, z),
+                0.045,
+                0.045,
+                "accent",
+            )
 
 
 def burger(b: Builder) -> None:
@@ -108,7 +114,11 @@ def watermelon_slice(b: Builder) -> None:
 
 def cheese(b: Builder) -> None:
     b.prism((0, 0, 0.45), (1.5, 0.9, 2.0), turn=(90, 0, 0))
-    for x, y, z, r in ((0.05, -0.75, 0.9, 0.22), (0.15, 0.4, 0.92, 0.28), (0.45, -0.2, 0.4, 0.25), (-0.4, -0.3, 0.6, 0.2), (0.3, 1.0, 0.45, 0.26), (-0.3, 1.0, 0.25, 0.2)):  # fmt: skip
+    holes = (
+        (0.05, -0.75, 0.9, 0.22), (0.15, 0.4, 0.92, 0.28), (0.45, -0.2, 0.4, 0.25),
+        (-0.4, -0.3, 0.6, 0.2), (0.3, 1.0, 0.45, 0.26), (-0.3, 1.0, 0.25, 0.2),
+    )  # fmt: skip
+    for x, y, z, r in holes:
         b.sphere((x, y, z), r, "second" if b.recipe.second else "flat main", cut=True)
 
 
@@ -149,20 +159,60 @@ def egg_cup(b: Builder) -> None:
     b.ellipsoid((0, 0, 1.05), (0.48, 0.48, 0.68), "accent")
 
 
-_FRUIT = ("striped", "dotted", "checkered", "mossy", "snowy", "wooden", "golden", "silver", "stone", "marble", "rainbow")
+_FRUIT = (
+    "striped",
+    "dotted",
+    "checkered",
+    "mossy",
+    "snowy",
+    "wooden",
+    "golden",
+    "silver",
+    "stone",
+    "marble",
+    "rainbow",
+)
 
 KINDS = (
     Kind("apple", apple, ("ripe apple",), colours=("red", "green"), patterns=_FRUIT, small=True),
     Kind("pear", pear, ("ripe pear",), colours=("green", "yellow"), patterns=_FRUIT, small=True),
     Kind("banana", banana, ("ripe banana",), colours=("yellow", "green"), patterns=_FRUIT, small=True),
     Kind("cake", cake, ("birthday cake", "cream cake"), "cherries", "red", ("pink", "brown", "white"), carries=True),
-    Kind("cake slice", cake_slice, ("slice of cake", "piece of cake"), "cherry", "red", ("pink", "white", "brown"), small=True),
-    Kind("ice cream", ice_cream, ("ice cream cone", "ice-cream cone"), "cherry", "red", ("pink", "white", "brown"), small=True),
+    Kind(
+        "cake slice",
+        cake_slice,
+        ("slice of cake", "piece of cake"),
+        "cherry",
+        "red",
+        ("pink", "white", "brown"),
+        small=True,
+    ),
+    Kind(
+        "ice cream",
+        ice_cream,
+        ("ice cream cone", "ice-cream cone"),
+        "cherry",
+        "red",
+        ("pink", "white", "brown"),
+        small=True,
+    ),
     Kind("donut", donut, ("doughnut", "ring doughnut"), "sprinkles", "white", ("pink", "brown"), small=True),
     Kind("burger", burger, ("hamburger", "cheeseburger"), colours=("orange", "brown", "beige"), small=True),
     Kind("carrot", carrot, ("fresh carrot",), colours=("orange", "purple"), patterns=_FRUIT),
-    Kind("watermelon slice", watermelon_slice, ("slice of watermelon", "slice of melon"), colours=("red", "yellow", "pink")),
-    Kind("cheese", cheese, ("piece of cheese", "wedge of cheese"), colours=("yellow", "orange"), patterns=_FRUIT, small=True),
+    Kind(
+        "watermelon slice",
+        watermelon_slice,
+        ("slice of watermelon", "slice of melon"),
+        colours=("red", "yellow", "pink"),
+    ),
+    Kind(
+        "cheese",
+        cheese,
+        ("piece of cheese", "wedge of cheese"),
+        colours=("yellow", "orange"),
+        patterns=_FRUIT,
+        small=True,
+    ),
     Kind("cupcake", cupcake, ("muffin", "fairy cake"), "wrapper", "crust", ("pink", "white", "brown"), small=True),
     Kind("pineapple", pineapple, ("ripe pineapple",), colours=("yellow", "orange"), patterns=_FRUIT),
     Kind("cherries", cherries, ("pair of cherries", "two cherries"), colours=("red",), patterns=_FRUIT),

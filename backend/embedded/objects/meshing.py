@@ -28,13 +28,11 @@ def mesh(obj: ProceduralObject, resolution: int = 128) -> tuple[FloatArray, npt.
     step = max(1, _SLAB // len(plane))
     for start in range(0, resolution, step):
         xs = axis[start : start + step]
-        points = np.concatenate(
-            [np.repeat(xs, len(plane))[:, None], np.tile(plane, (len(xs), 1))], axis=1
-        )
+        points = np.concatenate([np.repeat(xs, len(plane))[:, None], np.tile(plane, (len(xs), 1))], axis=1)
         values[start : start + step] = distances(obj.primitives, points).reshape(len(xs), resolution, resolution)
     if not (values.min() < 0 < values.max()):
         raise ValueError(f"no surface found at resolution {resolution}: use a higher one")
     spacing = 2.0 / (resolution - 1)
-    vertices, faces, _, _ = marching_cubes(values, 0.0, spacing=(spacing,) * 3, gradient_direction="ascent")
+    vertices, faces, _, _ = marching_cubes(values, 0.0, spacing=(spacing,) * 3, gradient_direction="descent")
     vertices = (vertices - 1.0).astype(np.float32)
     return vertices, faces.astype(np.int32), evaluate(obj, vertices)[1]

@@ -41,6 +41,7 @@ SPHERE, ELLIPSOID, BOX, CYLINDER, CONE, ROUND_CONE, TORUS, ARC, PRISM, PYRAMID, 
 UNION, BLEND, CUT, INTERSECT, NEW, PAINT = range(6)
 
 MAX_PRIMITIVES = 64  # one bit each in the tracer's culling mask
+_TETRAHEDRON = np.array([[1.0, -1, -1], [-1, -1, 1], [-1, 1, -1], [1, 1, 1]])
 RADIUS = 0.9  # bounding-sphere radius of a normalised object, in the cube [-1, 1]^3
 
 
@@ -120,10 +121,24 @@ def surface_points(primitives: FloatArray) -> tuple[npt.NDArray[np.float64], npt
         a = row[MATRIX].reshape(3, 3).astype(np.float64)
         clouds.append((local - row[OFFSET]) @ np.linalg.inv(a).T)
         owners.append(np.full(len(local), index))
-    points = np.concatenate(clouds)
+    points, owner = np.concatenate(clouds), np.concatenate(owners)
     d = distances(primitives, points.astype(np.float32))
-    seen = np.abs(d) < 0.01 * float(np.ptp(points, axis=0).max())
-    return points[seen], np.concatenate(owners)[seen]
+    extent = float(np.ptp(points, axis=0).max())
+    seen = np.abs(d) < 0.01 * extent
+    if np.isin(primitives[:, OP], (BLEND, CUT, INTERSECT)).any():
+        # Seams and cut edges lie off the primitives' own surfaces: walk the points near them down the distance.
+        near = ~seen & (np.abs(d) < 0.2 * extent)
+        moved = points[near]
+        for _ in range(3):
+            corners = moved[:, None] + _TETRAHEDRON * (0.002 * extent)
+            slopes = distances(primitives, corners.reshape(-1, 3).astype(np.float32)).reshape(-1, 4)
+            gradient = slopes @ _TETRAHEDRON
+            moved = moved - gradient / np.maximum(np.linalg.norm(gradient, axis=1, keepdims=True), 1e-12) * (
+                slopes.mean(axis=1, keepdims=True)
+            )
+        points[near] = moved
+        seen[near] = np.abs(distances(primitives, moved.astype(np.float32))) < 0.005 * extent
+    return points[seen], owner[seen]
 
 
 @dataclass(frozen=True)

@@ -119,9 +119,7 @@ class Pattern:
 PATTERNS: dict[str, Pattern] = {
     "plain": Pattern(surface.PLAIN, ("plain",)),
     "striped": Pattern(surface.STRIPES, ("striped", "stripy"), ("stripes", "horizontal stripes", "bands"), second=True),
-    "dotted": Pattern(
-        surface.DOTS, ("dotted", "spotted", "polka dot"), ("dots", "spots", "polka dots"), second=True
-    ),
+    "dotted": Pattern(surface.DOTS, ("dotted", "spotted", "polka dot"), ("dots", "spots", "polka dots"), second=True),
     "checkered": Pattern(surface.CHECKS, ("checkered", "chequered", "checked"), ("checks", "squares"), second=True),
     "glazed": Pattern(surface.GLAZE, ("glazed", "ceramic glazed"), ("glaze",), other=rgb("c9a27a")),
     "mossy": Pattern(surface.MOSS, ("mossy", "moss-covered", "overgrown"), ("moss",), other=rgb("4c7f2a")),
@@ -136,9 +134,7 @@ PATTERNS: dict[str, Pattern] = {
     "silver": Pattern(
         surface.METAL, ("silver", "chrome", "metal"), own=(rgb("8c95a3"), rgb("f1f5fa")), made_of=("silver", "metal")
     ),
-    "stone": Pattern(
-        surface.STONE, ("stone", "rocky"), own=(rgb("6f6d68"), rgb("b3aea4")), made_of=("stone", "rock")
-    ),
+    "stone": Pattern(surface.STONE, ("stone", "rocky"), own=(rgb("6f6d68"), rgb("b3aea4")), made_of=("stone", "rock")),
     "brick": Pattern(surface.BRICK, ("brick",), own=(rgb("a8482f"), rgb("d9cdbd")), made_of=("bricks", "red bricks")),
     "marble": Pattern(surface.MARBLE, ("marble",), own=(rgb("f0eee9"), rgb("6f7480")), made_of=("marble",)),
     "rainbow": Pattern(

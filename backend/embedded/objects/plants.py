@@ -31,7 +31,11 @@ def mushroom(b: Builder) -> None:
 def tree(b: Builder) -> None:
     b.cone((0, 0, 0), 0.25, 0.16, 1.1, "accent")
     b.sphere((0, 0, 1.75), b.vary(0.75))
-    for x, y, z, r in ((0.5, 0.1, 1.45, 0.5), (-0.5, -0.1, 1.5, 0.52), (0.05, 0.5, 1.5, 0.5), (-0.05, -0.45, 1.4, 0.5), (0.15, 0, 2.2, 0.5)):  # fmt: skip
+    tufts = (
+        (0.5, 0.1, 1.45, 0.5), (-0.5, -0.1, 1.5, 0.52), (0.05, 0.5, 1.5, 0.5), (-0.05, -0.45, 1.4, 0.5),
+        (0.15, 0, 2.2, 0.5),
+    )  # fmt: skip
+    for x, y, z, r in tufts:
         b.sphere((x, y, z), r, blend=0.12)
 
 
@@ -91,7 +95,15 @@ KINDS = (
     Kind("mushroom", mushroom, ("toadstool", "fungus"), colours=("red", "brown", "purple"), small=True),
     Kind("tree", tree, ("leafy tree", "broadleaf tree"), "trunk", "stem", colours=("green", "orange", "pink")),
     Kind("pine tree", pine_tree, ("fir tree", "conifer", "christmas tree"), "trunk", "stem", ("dark green", "green")),
-    Kind("cactus", cactus, ("cactus in a pot", "saguaro cactus"), "pot", "terracotta", ("green", "dark green"), small=True),
+    Kind(
+        "cactus",
+        cactus,
+        ("cactus in a pot", "saguaro cactus"),
+        "pot",
+        "terracotta",
+        ("green", "dark green"),
+        small=True,
+    ),
     Kind("flower", flower, ("daisy", "blossom"), "centre", "yellow", small=True),
     Kind("tulip", tulip, ("tulip flower",), colours=("red", "yellow", "pink", "purple"), small=True),
     Kind("palm tree", palm_tree, ("palm", "coconut palm"), "trunk", "stem", colours=("green", "dark green")),

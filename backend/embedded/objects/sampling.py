@@ -132,9 +132,7 @@ def sample_recipe(rng: np.random.Generator, split: Split = "train", vocabulary: 
             return recipe
 
 
-def sample(
-    rng: np.random.Generator, split: Split = "train", vocabulary: Vocabulary = CORE
-) -> ProceduralObject:
+def sample(rng: np.random.Generator, split: Split = "train", vocabulary: Vocabulary = CORE) -> ProceduralObject:
     """An object of the split, built. The same generator state gives the same object."""
     return build(sample_recipe(rng, split, vocabulary), rng)
 

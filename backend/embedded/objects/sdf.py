@@ -198,9 +198,7 @@ def blend_distance(a: float, b: float, k: float) -> float:
 
 
 @wp.func
-def object_distance(
-    prims: wp.array2d(dtype=wp.float32), first: int, last: int, mask: wp.uint64, p: wp.vec3
-) -> float:
+def object_distance(prims: wp.array2d(dtype=wp.float32), first: int, last: int, mask: wp.uint64, p: wp.vec3) -> float:
     """Signed distance of rows first..last at p. Rows whose bit in the mask is clear are left out."""
     total = float(FAR)
     group = float(FAR)

@@ -36,7 +36,11 @@ _UPRIGHT = wp.constant(UPRIGHT)
 @wp.func
 def lattice(x: int, y: int, z: int) -> float:
     """A fixed number in 0..1 for each point of the integer lattice (an integer hash by multiply and xor-shift)."""
-    h = wp.uint32(x) * wp.uint32(0x2DA6B343) ^ wp.uint32(y) * wp.uint32(0x58163841) ^ wp.uint32(z) * wp.uint32(0x4B1AB31F)
+    h = (
+        wp.uint32(x) * wp.uint32(0x2DA6B343)
+        ^ wp.uint32(y) * wp.uint32(0x58163841)
+        ^ wp.uint32(z) * wp.uint32(0x4B1AB31F)
+    )
     h = (h ^ (h >> wp.uint32(13))) * wp.uint32(0x5BD1E995)
     h = h ^ (h >> wp.uint32(15))
     return float(h & wp.uint32(0xFFFF)) / 65535.0
@@ -58,7 +62,9 @@ def noise(p: wp.vec3) -> float:
     v = v * v * (3.0 - 2.0 * v)
     w = w * w * (3.0 - 2.0 * w)
     low = wp.lerp(
-        wp.lerp(lattice(x, y, z), lattice(x + 1, y, z), u), wp.lerp(lattice(x, y + 1, z), lattice(x + 1, y + 1, z), u), v
+        wp.lerp(lattice(x, y, z), lattice(x + 1, y, z), u),
+        wp.lerp(lattice(x, y + 1, z), lattice(x + 1, y + 1, z), u),
+        v,
     )
     high = wp.lerp(
         wp.lerp(lattice(x, y, z + 1), lattice(x + 1, y, z + 1), u),
@@ -158,7 +164,7 @@ def pattern_colour(kind: int, a: wp.vec3, b: wp.vec3, q: wp.vec3, low: float, hi
         colour = wp.lerp(a, b * (0.75 + 0.5 * noise(q * 4.0)), patch)
     elif kind == _RAINBOW:
         colour = hue(wp.clamp(1.0 - height, 0.0, 1.0))
-    elif kind == _SNOW:
+    elif kind == _SNOW:  # noqa: SIM102 - Warp compiles this chain as it stands
         if height + 0.34 * noise(wp.vec3(q[0] * 1.2, q[1] * 1.2, 3.0)) > 0.8:
             colour = b
     return wp.vec3(wp.clamp(colour[0], 0.0, 1.0), wp.clamp(colour[1], 0.0, 1.0), wp.clamp(colour[2], 0.0, 1.0))

@@ -26,9 +26,7 @@ def _circle(count: int) -> Points:
 @cache
 def _sphere() -> Points:
     latitudes = np.linspace(-np.pi / 2, np.pi / 2, 9)
-    rings = [
-        np.concatenate([_circle(16) * np.cos(v), np.full((16, 1), np.sin(v))], axis=1) for v in latitudes[1:-1]
-    ]
+    rings = [np.concatenate([_circle(16) * np.cos(v), np.full((16, 1), np.sin(v))], axis=1) for v in latitudes[1:-1]]
     return np.concatenate([*rings, [[0, 0, 1.0], [0, 0, -1.0]]])
 
 
@@ -78,7 +76,10 @@ def local_surface(kind: int, dims: Points, rounding: float) -> Points:
     if kind == m.PRISM:
         # Two triangles in XZ, at y = -c and c.
         t = np.array([[-a, -b], [0, -b], [a, -b], [0, b], [a / 2, 0], [-a / 2, 0]])
-        return np.concatenate([np.column_stack([t[:, 0], np.full(6, y), t[:, 1]]) for y in (-c, c)])
+        corners = np.concatenate([np.column_stack([t[:, 0], np.full(6, y), t[:, 1]]) for y in (-c, c)])
+        if rounding <= 0:
+            return corners
+        return (corners[:, None] + _sphere()[None] * rounding).reshape(-1, 3)
     if kind == m.PYRAMID:
         base = [[x * a, y * b, -c] for x in (-1, 0, 1) for y in (-1, 0, 1)]
         return np.array([*base, [0, 0, c], *[[x * a / 2, y * b / 2, 0] for x in (-1, 1) for y in (-1, 1)]])

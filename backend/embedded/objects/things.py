@@ -136,7 +136,10 @@ def bell(b: Builder) -> None:
 def dice(b: Builder) -> None:
     b.box((0, 0, 0.8), (1.6, 1.6, 1.6), round=0.2)
     d, e = 0.42, 0.82
-    pips = [(0, -e, 0), (d, e, d), (-d, e, -d), (e, d, d), (e, -d, -d), (e, 0, 0), (-e, d, d), (-e, -d, d), (-e, d, -d), (-e, -d, -d), (d, d, e), (-d, d, e), (d, -d, e), (-d, -d, e), (0, 0, e)]  # fmt: skip
+    pips = [
+        (0, -e, 0), (d, e, d), (-d, e, -d), (e, d, d), (e, -d, -d), (e, 0, 0), (-e, d, d), (-e, -d, d), (-e, d, -d),
+        (-e, -d, -d), (d, d, e), (-d, d, e), (d, -d, e), (-d, -d, e), (0, 0, e),
+    ]  # fmt: skip
     for x, y, z in pips:
         b.sphere((x, y, 0.8 + z), 0.22, "accent", decal=True)
 
@@ -228,14 +231,25 @@ KINDS = (
     Kind("candle", candle, ("burning candle", "candle in a holder"), "holder", "gold", ("white", "red"), small=True),
     Kind("umbrella", umbrella, ("parasol", "open umbrella"), "handle", "dark wood", ("red", "black")),
     Kind("bell", bell, ("hand bell", "church bell"), "clapper", "dark wood", ("yellow", "grey"), small=True),
-    Kind("dice", dice, ("die", "gaming dice"), "pips", "black", ("white", "red"), patterns=("wooden", "golden", "silver", "stone", "marble", "glazed", "rainbow"), small=True),
+    Kind(
+        "dice",
+        dice,
+        ("die", "gaming dice"),
+        "pips",
+        "black",
+        ("white", "red"),
+        patterns=("wooden", "golden", "silver", "stone", "marble", "glazed", "rainbow"),
+        small=True,
+    ),
     Kind("guitar", guitar, ("acoustic guitar",), "neck", "dark wood", ("brown", "orange", "red")),
     Kind("drum", drum, ("snare drum", "toy drum"), "rims", "gold", ("red", "blue")),
     Kind("camera", camera, ("photo camera",), "lens", "dark steel", ("black", "grey")),
     Kind("clock", clock, ("alarm clock",), "bells", "gold", ("red", "light blue"), small=True),
     Kind("heart", heart, ("love heart",), colours=("red", "pink"), small=True),
     Kind("star", star, ("five-pointed star",), colours=("yellow", "orange"), small=True),
-    Kind("gem", gem, ("diamond", "jewel"), colours=("light blue", "red", "green", "purple"), small=True),
+    Kind(
+        "gem", gem, ("diamond", "jewel"), colours=("light blue", "red", "green", "purple"), small=True, proportions=()
+    ),
     Kind("anchor", anchor, ("ship's anchor",), "crossbar", "wood", ("grey", "black", "blue")),
     Kind("street lamp", street_lamp, ("lamp post", "street light"), colours=("black", "dark green", "grey")),
 )

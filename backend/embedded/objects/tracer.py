@@ -73,9 +73,7 @@ def _trace_kernel(
     azimuth = cameras[b, 0]
     elevation = cameras[b, 1]
     distance = cameras[b, 2]
-    backward = wp.vec3(
-        wp.sin(azimuth) * wp.cos(elevation), -wp.cos(azimuth) * wp.cos(elevation), wp.sin(elevation)
-    )
+    backward = wp.vec3(wp.sin(azimuth) * wp.cos(elevation), -wp.cos(azimuth) * wp.cos(elevation), wp.sin(elevation))
     right = wp.vec3(wp.cos(azimuth), wp.sin(azimuth), 0.0)
     up = wp.cross(backward, right)
     target = wp.vec3(cameras[b, 3], cameras[b, 4], cameras[b, 5])
@@ -148,9 +146,7 @@ def _trace_kernel(
         normals[b, i, j, 2] = to_signed(mean[2])
 
 
-def _run_evaluate(
-    primitives: FloatArray, points: npt.ArrayLike, want_colour: bool
-) -> tuple[FloatArray, FloatArray]:
+def _run_evaluate(primitives: FloatArray, points: npt.ArrayLike, want_colour: bool) -> tuple[FloatArray, FloatArray]:
     xyz = np.ascontiguousarray(points, dtype=np.float32)
     if xyz.ndim != 2 or xyz.shape[1] != 3:
         raise ValueError(f"points must be (N, 3), not {xyz.shape}")

@@ -72,7 +72,7 @@ def barrel(b: Builder) -> None:
     b.box((0, 0, 0.85), (3, 3, 1.7), keep=True)
     for z, r in ((0.28, 0.735), (1.42, 0.735), (0.62, 0.79), (1.08, 0.79)):
         b.cylinder((0, 0, z), r + 0.035, 0.11, "accent")
-    b.cylinder((0, 0, 1.72), 0.58, 0.08, "wood")
+    b.cylinder((0, 0, 1.72), 0.63, 0.08, "wood")
     b.carry_on((0, 0, 1.76), 0.55)
 
 
@@ -102,7 +102,13 @@ def flower_pot(b: Builder) -> None:
     b.cylinder((0, 0, 1.18), 0.7, 0.2, "soil", cut=True)
     for i in range(6):
         a = i * math.pi / 3
-        b.limb((0.15 * math.cos(a), 0.15 * math.sin(a), 1.0), (0.62 * math.cos(a), 0.62 * math.sin(a), 1.75), 0.1, 0.16, "leaf")
+        b.limb(
+            (0.15 * math.cos(a), 0.15 * math.sin(a), 1.0),
+            (0.62 * math.cos(a), 0.62 * math.sin(a), 1.75),
+            0.1,
+            0.16,
+            "leaf",
+        )
     b.limb((0, 0, 1.0), (0, 0, 2.0), 0.14, 0.17, "leaf")
 
 
