@@ -131,6 +131,7 @@ class Prior(ABC):
 
     def release_text(self) -> None:
         """Frees the text encoder where it is large; known prompts stay embedded, new ones load it again."""
+        return
 
     @abstractmethod
     def encode(self, images: Tensor, cheap: bool = False) -> Tensor:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which prior a job gets: the one place that turns the setting `prior` into a loaded model.
 
-The setting is empty (the embedded prior), a folder, or a hub id; two of them separated by a comma mean "the first for the
-coarse stage, the second for the fine one". What kind of model it is, the folder itself says.
+The setting is empty (the embedded prior), a folder, or a hub id; two of them separated by a comma mean "the first for
+the coarse stage, the second for the fine one". What kind of model it is, the folder itself says.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ EMBEDDED_NAMES = ("", "embedded")
 EMBEDDED_PARTS: dict[Role, embedded.Part] = {"coarse": "pixel", "fine": "latent"}
 STABLE_DIFFUSION_CLASSES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionXLPipeline",
                             "StableDiffusionXLImg2ImgPipeline")
-NOVEL_VIEW_CLASSES = ("Zero123Pipeline", "Zero1to3StableDiffusionPipeline", "StableZero123Pipeline")
 
 
 def for_role(setting: str, role: Role) -> str:
@@ -95,8 +94,9 @@ def load(
     if name in EMBEDDED_NAMES:
         return embedded.load(folder, device, dtype, cache_folder)
     title = name if is_hub_id(name) else folder.name
-    kind = read_index(folder)["_class_name"]
-    if kind in NOVEL_VIEW_CLASSES:
+    index = read_index(folder)
+    kind = index["_class_name"]
+    if any(component in index for component in multiview.PROJECTIONS):
         return multiview.load_novel_view_prior(folder, device, dtype, cache_folder, title)
     if kind != "IFPipeline" and kind not in STABLE_DIFFUSION_CLASSES:
         advice = "; ".join(model.describe() for model in suggestions(role)[:2])
@@ -105,11 +105,11 @@ def load(
             hint="It knows Stable Diffusion 1.x, 2.x and XL, DeepFloyd IF stage 1, Zero-1-to-3 and its own priors, for "
                  f"instance {advice}. {CHOOSE}",
         )
-    camera_numbers = read_config(folder, "unet").get("projection_class_embeddings_input_dim")
-    is_class = read_config(folder, "unet").get("class_embed_type") == "projection"
-    if is_class and camera_numbers == embedded.CLASS_NUMBERS:
+    unet = read_config(folder, "unet")
+    takes_camera = unet.get("class_embed_type") == "projection"
+    if takes_camera and unet.get("projection_class_embeddings_input_dim") == embedded.CLASS_NUMBERS:
         return embedded.load(folder, device, dtype, cache_folder)
-    if is_class:
+    if takes_camera:
         return multiview.load_camera_prior(folder, device, dtype, cache_folder, title)
     if kind == "IFPipeline":
         return deepfloyd.load(folder, device, dtype, cache_folder, title)

@@ -38,7 +38,7 @@ def folder_of(model_id: str, online: bool) -> Path:
         mirror = find(known.moved_to)
         raise PriorNotFound(
             f"{name} is no longer on the hub: {known.note}",
-            hint=f"Set `prior` to {mirror.describe() if mirror else known.moved_to}, or to a folder with your own copy.",
+            hint=f"Set `prior` to {mirror.describe() if mirror else known.moved_to}, or to a folder with a copy of it.",
         )
     if not online:
         raise PriorNotFound(

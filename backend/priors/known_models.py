@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Public checkpoints that Maquette can use, and those that used to exist: what they are, what they weigh, who may use them.
+"""Public checkpoints that Maquette can use, and those that used to exist: what they are, weigh and allow.
 
-Sizes are what has to be downloaded in half precision, from parameter counts. A licence here is a pointer, not advice; the
-panel shows it before a model is chosen for the first time.
+Sizes are what has to be downloaded in half precision, from parameter counts. A licence here is a pointer, not advice.
 """
 
 from __future__ import annotations
