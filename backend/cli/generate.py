@@ -30,18 +30,22 @@ PATIENCE_AFTER_CANCEL = 20.0  # the hub kills a worker that does not stop within
 @click.option("--negative-prompt", default="", help="What to avoid.")
 @click.option("--size", type=float, default=1.0, show_default=True, help="Largest dimension in metres.")
 @click.option("--texture", type=int, default=0, help="Pixels along an edge of the texture; 0 for the preset's own.")
+@click.option("--effort", type=float, default=1.0, show_default=True, help="Multiplies the preset's steps.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
               help="Data folder of the hub to use when one runs there.")
 @click.option("--alone", is_flag=True, help="Start a private hub even if one runs.")
 @click.option("--timeout", type=float, default=None, help="Give up (and cancel) after so many seconds.")
 def generate(prompt: str, out: Path, seed: int | None, preset: str, prior: str, negative_prompt: str, size: float,
-             texture: int, data: Path | None, alone: bool, timeout: float | None) -> None:
+             texture: int, effort: float, data: Path | None, alone: bool, timeout: float | None) -> None:
     """Make a textured mesh from PROMPT.
 
     Writes model.glb, base_colour.png, preview.png and report.json. Uses the hub that runs on this machine, or
     starts one for the time of the command. Ctrl-C cancels.
     """
-    spec = TextTo3DSpec(prompt, negative_prompt, preset, absolute_prior(prior), seed, size, texture)
+    spec = TextTo3DSpec(
+        prompt, negative_prompt=negative_prompt, preset=preset, prior=absolute_prior(prior), seed=seed,
+        size_metres=size, texture_size=texture, effort=effort,
+    )
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as problem:

@@ -11,7 +11,7 @@ from protocol import errors
 from protocol.errors import BadRequest, MaquetteError, OutOfSpace
 
 
-@pytest.mark.parametrize("kind", [*errors._subclasses(MaquetteError), MaquetteError])
+@pytest.mark.parametrize("kind", [*errors._BY_CODE.values(), MaquetteError])
 def test_round_trip_keeps_everything(kind):
     error = kind("What happened.", hint="What to do.", stage="coarse", attempt=2, detail={"need": 5})
     again = MaquetteError.from_map(error.to_map())
@@ -22,7 +22,8 @@ def test_round_trip_keeps_everything(kind):
 
 
 def test_codes_are_unique():
-    codes = [one.code for one in errors._subclasses(MaquetteError)]
+    ours = [one for one in errors._subclasses(MaquetteError) if one.__module__ == errors.__name__]
+    codes = [one.code for one in ours]
     assert len(codes) == len(set(codes))
 
 
