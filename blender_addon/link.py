@@ -33,7 +33,9 @@ BUDGET_S = 0.004
 TICK_WORKING_S = 0.03
 TICK_IDLE_S = 0.5
 FOUND_HUB_S = 1.5
-"""How long a hub that left a connection file may take to answer before it counts as gone."""
+FOUND_HUB_LOOKS = 25
+"""A hub that left a connection file counts as gone after this time and this many looks: while Blender itself is busy,
+time passes without a chance to hear the answer."""
 
 
 RESTART_AFTER_S = 10.0
@@ -47,7 +49,7 @@ class State(enum.Enum):
     STARTING = "starting the hub of this machine"
     CONNECTING = "connecting"
     CONNECTED = "connected"
-    PROBLEM = "not connected: there is a problem"
+    PROBLEM = "there is a problem"
 
 
 class Link:
@@ -63,6 +65,7 @@ class Link:
         self._hub: local_hub.LocalHub | None = None
         self._is_local = False
         self._waiting_since = 0.0
+        self._looks = 0
 
     # --- how it stands ---
 
@@ -120,7 +123,7 @@ class Link:
             )
             if not (folder / wire.local.FILE_NAME).exists():
                 self._start_hub()
-        self._waiting_since = self._clock()
+        self._waiting_since, self._looks = self._clock(), 0
 
     def disconnect(self) -> None:
         """Say goodbye and end the hub if this link started it; its jobs stay in its store."""
@@ -149,7 +152,7 @@ class Link:
             return
         now = self._clock()
         if self._client.state is wire.updates.ConnectionState.READY:
-            self._waiting_since = now
+            self._waiting_since, self._looks = now, 0
         elif not self._is_local:
             return
         elif self._hub is not None:
@@ -158,8 +161,10 @@ class Link:
                 self._hub.stop()
                 self._start_hub()  # its store has the jobs, and the client goes on where it was
             self._hub.ready()
-        elif now - self._waiting_since > FOUND_HUB_S:
+        elif now - self._waiting_since > FOUND_HUB_S and self._looks >= FOUND_HUB_LOOKS:
             self._start_hub()
+        else:
+            self._looks += 1
 
     # --- jobs ---
 

@@ -63,7 +63,7 @@ class MaquetteProperties(bpy.types.PropertyGroup):
         max=SEED_LIMIT,
     )
     randomise: bpy.props.BoolProperty(
-        name="New Seed Each Time",
+        name="New Each Time",
         description="Draw a new seed whenever Generate is pressed. The seed that was used stays in the field",
         default=True,
     )

@@ -24,7 +24,7 @@ def paragraph(layout, context, sentence: str, icon: str = "NONE") -> None:
     """Text over as many lines as the sidebar's width asks for; Blender's labels do not wrap."""
     width = context.region.width / (PIXELS_A_LETTER * context.preferences.system.ui_scale) if context.region else 40.0
     column = layout.column(align=True)
-    for index, line in enumerate(textwrap.wrap(sentence, max(int(width) - 6, 16))):
+    for index, line in enumerate(textwrap.wrap(sentence, max(int(width) - 10, 14))):
         column.label(text=line, icon=icon if index == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
 
 
@@ -128,15 +128,16 @@ class MAQUETTE_PT_connection(_Sidebar, bpy.types.Panel):
         current = link.current()
         row = layout.row()
         row.label(text=current.state.value.capitalize(), icon=STATE_ICONS[current.state])
-        if current.state in (link.State.OFF, link.State.PROBLEM):
-            row.operator("maquette.connect", text="Connect")
-        else:
+        idle = current.state in (link.State.OFF, link.State.PROBLEM)
+        if not idle:
             row.operator("maquette.disconnect", text="", icon="X")
         if current.problem is not None:
             message, hint = words.problem(current.problem)
             paragraph(layout, context, message)
             if hint:
                 paragraph(layout, context, hint, icon="INFO")
+        if idle:
+            layout.operator("maquette.connect")
 
 
 CLASSES = (MAQUETTE_PT_main, MAQUETTE_PT_advanced, MAQUETTE_PT_jobs, MAQUETTE_PT_connection)
