@@ -96,7 +96,7 @@ def test_a_failed_job_shows_what_happened_and_what_to_do(addon):
 def test_a_problem_of_the_connection_is_explained(addon):
     link.current().problem = wire.errors.NotConnected("The hub ended.", hint="See its log.")
     seen = drawn()
-    assert "there is a problem" in seen and "The hub ended." in seen and "See its log." in seen
+    assert "There is a problem" in seen and "The hub ended." in seen and "See its log." in seen
     assert "[maquette.connect]" in seen
 
 
