@@ -94,7 +94,7 @@ class Guidance:
         without, conditional = branches[:2]
         direction = conditional.eps - without.eps
         push = torch.zeros_like(direction)
-        for branch, weight in zip(branches[2:], weights.unbind(-1), strict=True):
+        for branch, weight in zip(branches[2:], weights.to(x_t.device).unbind(-1), strict=True):
             push += weight.view(-1, 1, 1, 1) * perpendicular(branch.eps - without.eps, direction)
         # The negatives change what "conditional" means; guidance itself stays the common formula.
         moved = Prediction(eps=conditional.eps + push,

@@ -38,7 +38,7 @@ class DistillationSettings:
         form: 'noise' or 'clean', see the module.
         weighting: w(t), see `weighting.weight`.
         rescale: 0..1, how much of the guided clean picture's contrast is put back to that of the unguided one
-            (Lin et al. 2023, section 3.4; MVDream uses 0.5). Clean form and targets only.
+            (Lin et al. 2023, section 3.4; MVDream uses 0.5).
         clamp: hold the clean picture of a pixel prior inside its range before comparing (clean form and targets).
         clip: largest magnitude of a single entry of the gradient in the prior's space, 0 for none.
         cheap_encode: gradients through a latent prior's linear stand-in, see `Prior.encode`.
@@ -152,9 +152,10 @@ class ScoreDistillation:
         t = self._times(len(x), t_min, t_max) if t is None else t.to(x.device)
         eps = self._noise_like(x)
         x_t = self.prior.noise.add_noise(x.detach(), eps, t)
-        answer = self.guidance(x_t, t, view, scale)
-        x0 = self._clean(answer, x_t, t).x0
-        residual = answer.guided.eps - eps if settings.form == "noise" else x.detach() - x0
+        believed = self._contrast(self.guidance(x_t, t, view, scale), x_t, t)
+        x0 = self._in_range(believed, x_t, t).x0
+        # The noise form takes the noise as it is: holding the clean picture in range would change the gradient.
+        residual = believed.eps - eps if settings.form == "noise" else x.detach() - x0
         alpha_bar = self.prior.noise.alpha_bar(t)
         gradient = weight(settings.weighting, alpha_bar, settings.form) * residual
         finite = gradient.flatten(1).isfinite().all(1)
@@ -210,7 +211,8 @@ class ScoreDistillation:
                 # Trailing spacing: from t down to the last step before clean, every image on its own ladder.
                 now = ((t + 1) * share / steps).round().long().clamp_min(1) - 1
                 later = ((t + 1) * (share - 1) / steps).round().long() - 1
-                prediction = self._clean(self.guidance(x_t, now, view, scale), x_t, now)
+                believed = self._contrast(self.guidance(x_t, now, view, scale), x_t, now)
+                prediction = self._in_range(believed, x_t, now)
                 x_t = self.prior.noise.ddim_step(prediction, later)
             finite = x_t.flatten(1).isfinite().all(1)
             if self.settings.nonfinite == "raise" and not bool(finite.all()):
@@ -230,13 +232,15 @@ class ScoreDistillation:
             now = later
         return x
 
-    def _clean(self, answer: Guided, x_t: Tensor, t: Tensor) -> Prediction:
-        """The guided belief with contrast put back and range held, as set."""
-        prediction = answer.guided
-        if self.settings.rescale > 0 and answer.guided is not answer.conditional:
-            prediction = rescaled(prediction, answer.conditional, self.settings.rescale,
-                                  self.prior.traits.views_together)
-            prediction = Prediction(self.prior.noise.eps_from_x0(prediction.x0, x_t, t), prediction.x0)
+    def _contrast(self, answer: Guided, x_t: Tensor, t: Tensor) -> Prediction:
+        """The guided belief, its contrast put back as far as `rescale` says."""
+        share = self.settings.rescale
+        if share == 0 or answer.guided is answer.conditional:
+            return answer.guided
+        x0 = rescaled(answer.guided.x0, answer.conditional.x0, share, self.prior.traits.views_together)
+        return Prediction(self.prior.noise.eps_from_x0(x0, x_t, t), x0)
+
+    def _in_range(self, prediction: Prediction, x_t: Tensor, t: Tensor) -> Prediction:
         return clamp_clean(self.prior, prediction, x_t, t) if self.settings.clamp else prediction
 
     def _times(self, count: int, t_min: float, t_max: float) -> Tensor:
@@ -249,8 +253,8 @@ class ScoreDistillation:
         return torch.randn(x.shape, generator=self.generator, device=self.generator.device).to(x.device)
 
 
-def rescaled(guided: Prediction, conditional: Prediction, share: float, views_together: int = 1) -> Prediction:
-    """The guided clean picture with `share` of its excess contrast removed (Lin et al. 2023, eq. 14 to 16).
+def rescaled(guided: Tensor, conditional: Tensor, share: float, views_together: int = 1) -> Tensor:
+    """Guided clean pictures (B, C, h, w) with `share` of their excess contrast removed (Lin et al. 2023, eq. 14 to 16).
 
     The ratio of standard deviations is taken over each image, or over the views that belong together.
     """
@@ -258,8 +262,8 @@ def rescaled(guided: Prediction, conditional: Prediction, share: float, views_to
         grouped = x.reshape(-1, views_together, *x.shape[1:])
         return grouped.flatten(1).std(dim=1).repeat_interleave(views_together).view(-1, 1, 1, 1)
 
-    factor = deviation(conditional.x0) / deviation(guided.x0).clamp_min(1e-8)
-    return Prediction(guided.eps, guided.x0 * (share * factor + (1 - share)))
+    factor = deviation(conditional) / deviation(guided).clamp_min(1e-8)
+    return guided * (share * factor + (1 - share))
 
 
 class Mixture:

@@ -14,7 +14,6 @@ from backend.distillation.sds import DistillationSettings, Mixture, ScoreDistill
 from backend.distillation.weighting import WEIGHTINGS, weight
 from backend.priors.base import TextEmbedding
 from backend.priors.closed_form import ClosedFormPrior, Gaussians
-from backend.priors.noise import Prediction
 from backend.priors.prompts import PromptBook
 from protocol.errors import TrainingDiverged
 
@@ -187,14 +186,27 @@ def test_nan_of_the_prior_names_the_prior() -> None:
 def test_rescale_restores_the_contrast() -> None:
     generator = torch.Generator().manual_seed(0)
     plain = torch.randn(4, *SHAPE, generator=generator)
-    guided = Prediction(torch.zeros_like(plain), plain * torch.tensor([1.0, 2.0, 5.0, 0.5]).view(-1, 1, 1, 1))
-    full = rescaled(guided, Prediction(plain, plain), 1.0)
-    torch.testing.assert_close(full.x0, plain)
-    half = rescaled(guided, Prediction(plain, plain), 0.5)
-    torch.testing.assert_close(half.x0, 0.5 * plain + 0.5 * guided.x0)
-    together = rescaled(guided, Prediction(plain, plain), 1.0, views_together=4)
-    torch.testing.assert_close(together.x0.std(), plain.std())
-    assert not torch.allclose(together.x0, plain)
+    guided = plain * torch.tensor([1.0, 2.0, 5.0, 0.5]).view(-1, 1, 1, 1)
+    torch.testing.assert_close(rescaled(guided, plain, 1.0), plain)
+    torch.testing.assert_close(rescaled(guided, plain, 0.5), 0.5 * plain + 0.5 * guided)
+    together = rescaled(guided, plain, 1.0, views_together=4)
+    torch.testing.assert_close(together.std(), plain.std())
+    assert not torch.allclose(together, plain)
+
+
+@pytest.mark.parametrize("form", ["noise", "clean"])
+def test_rescale_changes_both_forms_alike(form: str) -> None:
+    """The residual of either form points from the render to the rescaled clean picture."""
+    prior = gaussian_prior()
+    images = torch.rand(1, *SHAPE, generator=torch.Generator().manual_seed(2)).requires_grad_(True)
+    t = torch.tensor([500])
+    result = distillation(prior, scale=20.0, form=form, rescale=0.7, clamp=False)(images, t=t)
+    result.loss.backward()
+    a = prior.noise.alpha_bar(t)
+    wanted = (images.detach() * 2 - 1 - result.x0) * (1.0 if form == "clean" else (a / (1 - a)).sqrt())
+    torch.testing.assert_close(images.grad / 2, wanted, rtol=1e-3, atol=1e-4)
+    plain = distillation(prior, scale=20.0, form=form, clamp=False)(images, t=t)
+    assert result.x0.std() < 0.8 * plain.x0.std()
 
 
 def test_same_seed_same_loss() -> None:
