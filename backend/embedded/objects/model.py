@@ -109,7 +109,7 @@ def transformed(primitives: FloatArray, matrix: np.ndarray, shift: np.ndarray) -
 
 def surface_points(primitives: FloatArray) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.intp]]:
     """Points on the object's surface, (N, 3), and the row each belongs to, (N,): those points of every primitive's own
-    surface that no other part hides."""
+    surface that no other part hides; and points on seams and cut edges, whose row is -1."""
     from .templates import local_surface
     from .tracer import distances
 
@@ -138,6 +138,7 @@ def surface_points(primitives: FloatArray) -> tuple[npt.NDArray[np.float64], npt
             )
         points[near] = moved
         seen[near] = np.abs(distances(primitives, moved.astype(np.float32))) < 0.005 * extent
+        owner[near] = -1
     return points[seen], owner[seen]
 
 
@@ -158,7 +159,7 @@ def framing(primitives: FloatArray) -> Framing:
     centre = (points.min(axis=0) + points.max(axis=0)) / 2
     scale = RADIUS / float(np.linalg.norm(points - centre, axis=1).max())
     points = (points - centre) * scale
-    heights = points[primitives[owners, PATTERN] > 0, 2]
+    heights = points[(owners >= 0) & (primitives[owners, PATTERN] > 0), 2]
     patterned = (float(heights.min()), float(heights.max())) if len(heights) else (-RADIUS, RADIUS)
     return Framing(scale, -centre * scale, np.stack([points.min(axis=0), points.max(axis=0)]), patterned)
 

@@ -93,10 +93,12 @@ def _related(rng: np.random.Generator, vocabulary: Vocabulary) -> Recipe:
     draw = rng.random()
     if draw < 0.4 and wearers and hats:
         first, second, relation = _choose(rng, wearers), _choose(rng, hats), "wearing"
-    elif draw < 0.75:
+    elif draw < 0.75 and small and carriers:
         first, second, relation = _choose(rng, small), _choose(rng, carriers), "on"
     else:
-        first, second, relation = _choose(rng, small), _choose(rng, small), "next to"
+        # Anything may stand beside anything; small things do so by preference.
+        beside = small or vocabulary.all
+        first, second, relation = _choose(rng, beside), _choose(rng, beside), "next to"
     assert isinstance(first, Kind) and isinstance(second, Kind)
     a = _single(rng, first, 0.85, False, vocabulary)
     b = _single(rng, second, 0.85, False, vocabulary)
@@ -171,11 +173,12 @@ def _held_out_of(
     _, hats, _, carriers = _roles(vocabulary)
     draw = rng.random()
     for _ in range(200):
-        if draw < 0.1 and (kind.wears or kind.small):
-            other_kind = _choose(rng, hats if kind.wears and hats else carriers)
+        if draw < 0.1 and ((kind.wears and hats) or (kind.small and carriers)):
+            worn = bool(kind.wears and hats)
+            other_kind = _choose(rng, hats if worn else carriers)
             assert isinstance(other_kind, Kind)
             a, b = (_single(rng, one, 1.0, False, vocabulary) for one in (kind, other_kind))
-            relation = "wearing" if kind.wears and hats else "on"
+            relation = "wearing" if worn else "on"
             recipe = Recipe(a.kind, a.colour, a.pattern, a.second, "", relation, b)
         else:
             recipe = _single(rng, kind, 0.0 if draw < 0.3 else 1.0, False, vocabulary)

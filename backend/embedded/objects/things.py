@@ -129,7 +129,7 @@ def bell(b: Builder) -> None:
     b.cone((0, 0, 0.25), b.vary(0.98), 0.68, 0.32, blend=0.1)
     b.cone((0, 0, 0.1), 0.85, 0.4, 0.9, "flat main", cut=True)
     b.group()
-    b.sphere((0, 0, 0.22), 0.24, "accent")
+    b.sphere((0, 0, 0.22), 0.24, "dark wood")
     b.ring((0, 0, 1.95), 0.2, 0.08, turn=(90, 0, 0))
 
 
@@ -230,7 +230,7 @@ KINDS = (
     Kind("ball", ball, ("sphere",), "belt", small=True),
     Kind("candle", candle, ("burning candle", "candle in a holder"), "holder", "gold", ("white", "red"), small=True),
     Kind("umbrella", umbrella, ("parasol", "open umbrella"), "handle", "dark wood", ("red", "black")),
-    Kind("bell", bell, ("hand bell", "church bell"), "clapper", "dark wood", ("yellow", "grey"), small=True),
+    Kind("bell", bell, ("hand bell", "church bell"), colours=("yellow", "grey"), small=True),
     Kind(
         "dice",
         dice,
