@@ -103,7 +103,7 @@ def _disk(data: Path) -> Iterator[Finding]:
 def _devices() -> Iterator[Finding]:
     import torch
 
-    from backend.worker.process import choose_device
+    from backend.worker.device import choose_device
 
     for number in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(number)
@@ -118,7 +118,7 @@ def _devices() -> Iterator[Finding]:
 
 def _rasteriser() -> Iterator[Finding]:
     from backend.render.raster import choose_rasteriser
-    from backend.worker.process import choose_device
+    from backend.worker.device import choose_device
 
     device = choose_device()
     chosen = type(choose_rasteriser(device)).__name__

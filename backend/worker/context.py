@@ -1,27 +1,34 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a recipe sees of the world when it runs for a hub: a `JobContext` whose words travel over the link."""
+"""What a recipe sees of the world when it runs for a hub: a `JobContext` whose words travel over the link.
+
+It has every method of `backend.jobs.context.JobContext` and is registered as one (see `process`), but does not
+inherit from it: that module imports torch, and only recipes that compute with torch should pay for it.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
-from backend.jobs.context import JobContext, read_checkpoint, write_checkpoint
 from backend.worker.conversation import Held
+from backend.worker.device import choose_device
 from backend.worker.link import Link
 from backend.worker.pictures import png_bytes
 from protocol.arrays import inline
 from protocol.errors import Cancelled, LeaseLost
 from protocol.worker_messages import WorkerEphemeral
 
+if TYPE_CHECKING:
+    import torch
 
-class WorkerContext(JobContext):
+
+class WorkerContext:
     """One attempt of one job. folder: scratch of the job, shared by its attempts. cache: kept between jobs."""
 
     def __init__(
@@ -29,11 +36,9 @@ class WorkerContext(JobContext):
         link: Link,
         held: Held,
         folder: Path,
-        device: torch.device,
         cache: dict[str, Any],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.device = device
         self.folder = folder
         self.cache = cache
         self.clock = clock
@@ -43,6 +48,11 @@ class WorkerContext(JobContext):
         self._stage = ""
         self._fraction = 0.0
         folder.mkdir(parents=True, exist_ok=True)
+
+    @cached_property
+    def device(self) -> torch.device:
+        """Where tensors live."""
+        return choose_device()
 
     def progress(self, stage: str, fraction: float, message: str = "", seconds_left: float | None = None) -> None:
         self._stage, self._fraction = stage[:64], min(1.0, max(0.0, fraction)) if math.isfinite(fraction) else 0.0
@@ -81,7 +91,11 @@ class WorkerContext(JobContext):
         self._link.warn(self._held, text)
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
+        from backend.jobs.context import write_checkpoint
+
         write_checkpoint(self.folder / "checkpoint.pt", state)
 
     def load_checkpoint(self) -> dict[str, Any] | None:
+        from backend.jobs.context import read_checkpoint
+
         return read_checkpoint(self.folder / "checkpoint.pt")

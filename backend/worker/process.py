@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The worker process: connect, warm up while the hub already answers, then run one job after the other.
 
-The device and the number of threads are chosen here and nowhere else. Whatever a recipe raises becomes one of our
+torch comes with the recipes, not with this module. Whatever a recipe raises becomes one of our
 typed errors; its traceback goes into the job's own log file in the data folder, never over the wire.
 """
 
@@ -15,6 +15,7 @@ import math
 import os
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,14 +24,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backend.worker.context import WorkerContext
 from backend.worker.conversation import Held
+from backend.worker.device import choose_device, set_threads
 from backend.worker.link import Link
 from protocol.arrays import Descriptor, describe
 from protocol.errors import Cancelled, InternalError, LeaseLost, MaquetteError, OutOfMemory, OutOfSpace
 from protocol.specs import spec_from_map
 from protocol.updates import check_mesh
 
-if TYPE_CHECKING:  # torch is imported by warm_up only, when the hub already knows of this worker
+if TYPE_CHECKING:
     import torch
 
 log = logging.getLogger("maquette.worker")
@@ -49,7 +52,6 @@ class Worker:
         self._link = Link(data_folder, name)
         self._jobs: ModuleType | None = None
         self._broken: MaquetteError | None = None
-        self._device: torch.device | None = None
 
     def run(self) -> int:
         """Work until the hub says stop or is gone; gives the exit code."""
@@ -66,17 +68,18 @@ class Worker:
     def _warm_up(self) -> None:
         """Import and load what jobs need. A recipe that cannot be loaded is every job's error, not a crash loop."""
         began = time.monotonic()
+        device: torch.device | None = None
         try:
-            import torch
-
-            torch.set_num_threads(int(self._environ.get("OMP_NUM_THREADS") or 1))
-            self._device = choose_device()
             self._jobs = importlib.import_module(self._environ.get(JOBS_MODULE) or DEFAULT_JOBS)
-            warm_up = getattr(self._jobs, "warm_up", None)
-            if warm_up is not None:
-                from backend.jobs.context import TerminalContext
+            if "torch" in sys.modules:
+                from backend.jobs.context import JobContext, TerminalContext
 
-                warm_up(TerminalContext(self._data / "scratch", self._device, self._cache))
+                JobContext.register(WorkerContext)
+                set_threads(self._environ)
+                device = choose_device()
+                warm_up = getattr(self._jobs, "warm_up", None)
+                if warm_up is not None:
+                    warm_up(TerminalContext(self._data / "scratch", device, self._cache))
         except MaquetteError as problem:  # a missing model, say: the jobs that need it will tell
             log.exception("warming up did not work")
             self._broken = problem if self._jobs is None else None
@@ -88,8 +91,8 @@ class Worker:
                     f"The worker could not load its recipes ({type(problem).__name__}: {problem}).",
                     hint="Run `maquette doctor`; the worker's log has the details.", detail={"ref": ref},
                 )
-        log.info("warm after %.1f s on %s", time.monotonic() - began, self._device)
-        self._link.describe({"device": str(self._device)})
+        log.info("warm after %.1f s on %s", time.monotonic() - began, device or "any device")
+        self._link.describe({"device": str(device or "")})
 
     def _run_job(self, held: Held) -> None:
         lease = held.lease
@@ -115,13 +118,11 @@ class Worker:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _compute(self, held: Held, folder: Path) -> list[tuple[Descriptor, memoryview]]:
-        from backend.worker.context import WorkerContext
-
         if self._broken is not None:
             raise self._broken
-        assert self._jobs is not None and self._device is not None
+        assert self._jobs is not None
         spec = spec_from_map(held.lease.kind, held.lease.spec)
-        context = WorkerContext(self._link, held, folder, self._device, self._cache)
+        context = WorkerContext(self._link, held, folder, self._cache)
         context.check()
         result = self._jobs.run(spec, context)
         if "vertices" in result.arrays:
@@ -137,13 +138,6 @@ class Worker:
         handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s: %(message)s"))
         logging.getLogger().addHandler(handler)
         return handler
-
-
-def choose_device() -> torch.device:
-    """The device of this worker: the first CUDA device when there is one, else the CPU."""
-    import torch
-
-    return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 
 
 def typed_error(problem: Exception, folder: Path) -> MaquetteError:
