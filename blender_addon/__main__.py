@@ -205,8 +205,6 @@ def run(options: argparse.Namespace) -> int:
         return 1
     for warning in job.warnings:
         print(f"note: {warning}")
-    if job.nearest_known:
-        print(f"note: not in what this prior knows; nearest: {', '.join(job.nearest_known)}")
     print(f"wrote scene.blend, model.glb, preview.png and report.json to {options.out}")
     return 0
 

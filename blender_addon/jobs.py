@@ -61,9 +61,14 @@ class Job:
 
     @property
     def nearest_known(self) -> list[str]:
-        """What the prior knows that comes nearest to a prompt outside its knowledge; empty for one inside."""
-        found = self.report.get("nearest_known") or []
-        return [str(word) for word in found] if isinstance(found, list) else []
+        """What the prior knows that comes nearest to a prompt outside its knowledge, best first; empty for one inside.
+
+        The report's `nearest_known` is a map with `kind`, `alternatives` and `sure`.
+        """
+        found = self.report.get("nearest_known")
+        if not isinstance(found, dict) or found.get("sure", True):
+            return []
+        return [str(word) for word in (found.get("kind", ""), *found.get("alternatives", ())) if word]
 
 
 class JobTable:

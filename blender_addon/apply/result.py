@@ -80,8 +80,10 @@ def _remember(item: Any, delivery: Delivery) -> None:
     item["maquette_prompt"] = delivery.prompt
     item["maquette_job"] = delivery.job_id
     item["maquette_seed"] = str(report.get("seed", ""))  # custom properties hold 32-bit numbers, seeds are longer
-    for key in ("preset", "prior"):
-        item[f"maquette_{key}"] = str(report.get(key, ""))
+    item["maquette_preset"] = str(report.get("preset", ""))
+    prior = report.get("prior", "")  # a name, or one a stage
+    names = {str(name) for name in prior.values()} if isinstance(prior, dict) else {str(prior)}
+    item["maquette_prior"] = ", ".join(sorted(names))
     item["maquette_report"] = json.dumps(report, sort_keys=True, default=str)
 
 

@@ -114,7 +114,7 @@ def draw_job(box, context, job) -> None:
             paragraph(box, context, hint, icon="INFO")
     for warning in job.warnings:
         paragraph(box, context, warning, icon="INFO")
-    if job.nearest_known:
+    if job.nearest_known and not any(job.nearest_known[0] in warning for warning in job.warnings):
         paragraph(box, context, f"Not in what this prior knows. Nearest: {', '.join(job.nearest_known)}", icon="INFO")
 
 

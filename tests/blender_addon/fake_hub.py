@@ -129,10 +129,10 @@ class FakeHub:
         )
 
     def succeed(self, job: str, spec: dict[str, Any]) -> None:
-        report: dict[str, Any] = {"seed": spec["seed"], "preset": spec["preset"], "prior": "fake"}
+        report: dict[str, Any] = {"seed": spec["seed"], "preset": spec["preset"], "prior": {"coarse": "a", "fine": "b"}}
         arrays = dict(self.result)
         if spec["prompt"] == "unknown":
-            report["nearest_known"] = ["mushroom", "lamp"]
+            report["nearest_known"] = {"kind": "mushroom", "alternatives": ["lamp"], "sure": False}
         if spec["prompt"] == "broken":
             arrays["base_colour"] = arrays["base_colour"][:-30]
         arrays["report"] = np.frombuffer(json.dumps(report).encode(), dtype=np.uint8)

@@ -82,7 +82,8 @@ def test_a_working_job_shows_stage_and_time_left(addon):
 
 
 def test_a_done_job_offers_its_object_and_names_what_is_known(addon):
-    add_job("DONE", object_name="Tall tower", report={"nearest_known": ["tower", "castle"]}, warnings=["It is open."])
+    known = {"kind": "tower", "alternatives": ["castle"], "sure": False}
+    add_job("DONE", object_name="Tall tower", report={"nearest_known": known}, warnings=["It is open."])
     seen = drawn()
     assert "[maquette.show_result]" in seen and "tower, castle" in seen.replace("\n", " ") and "It is open." in seen
 
