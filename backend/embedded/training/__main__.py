@@ -7,6 +7,7 @@ and continue from its checkpoint by themselves; `--finish` decays the learning r
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import click
@@ -75,6 +76,7 @@ def train(recipe_name: str, data: Path, run: Path, settings: LoopSettings, hours
     if not len(shards):
         raise click.UsageError(f"{data} holds no shards yet; run the `dataset` command first")
     trainer = Trainer(recipe, shards, run, settings, place)
+    signal.signal(signal.SIGTERM, lambda *_: setattr(trainer, "stopping", True))
     seconds = None if hours is None else hours * 3600.0
     if finish:
         trainer.finish(decay_last, seconds)
@@ -116,6 +118,35 @@ def pixel(data: Path, run: Path, hours: float | None, steps: int | None, finish:
     """Train the 32 px pixel prior."""
     settings = LoopSettings(batch=batch, learning_rate=learning_rate, seed=seed)
     train("pixel", data, run, settings, hours, steps, finish, decay_last, device, threads, size, start, {})
+
+
+@main.command()
+@train_options(learning_rate=2e-3, batch=16)
+def autoencoder(data: Path, run: Path, hours: float | None, steps: int | None, finish: bool, decay_last: int,
+                batch: int, learning_rate: float, seed: int, device: str, threads: int, size: str,
+                start: Path | None) -> None:  # fmt: skip
+    """Train the f4 autoencoder of the fine prior on 128 px shards."""
+    settings = LoopSettings(batch=batch, learning_rate=learning_rate, seed=seed)
+    train("autoencoder", data, run, settings, hours, steps, finish, decay_last, device, threads, size, start, {})
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(["pixel", "latent"]))
+@click.option("--run", type=click.Path(path_type=Path, exists=True), required=True, help="folder of the run")
+@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="shards, for the card")
+@click.option("--to", type=click.Path(path_type=Path), default=None, help="default: the weights folder of the package")
+@click.option("--size", default="small")
+@click.option("--device-name", default="one core of a server CPU, bf16 autocast", help="device, in words, for the card")
+@click.option("--autoencoder-run", type=click.Path(path_type=Path, exists=True), default=None)
+def export(kind: str, run: Path, data: Path, to: Path | None, size: str, device_name: str,
+           autoencoder_run: Path | None) -> None:  # fmt: skip
+    """Write the averaged weights of a run as a diffusers folder; a run in progress may be exported at any time."""
+    from .export import export_run
+
+    target = to or Path(__file__).parent.parent / "weights" / kind
+    export_run(kind, run, data, target, size, device_name, autoencoder_run)
+    size_mb = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 1e6
+    click.echo(f"{target}: {size_mb:.1f} MB")
 
 
 if __name__ == "__main__":

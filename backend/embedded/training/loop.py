@@ -24,6 +24,7 @@ import torch
 from protocol.errors import TrainingDiverged
 
 from .dataset import Batch, ShardFolder
+from .optimiser import Muon
 
 QUARTERS = 4
 
@@ -43,7 +44,8 @@ class Recipe(Protocol):
 @dataclass(frozen=True)
 class LoopSettings:
     """Numbers of the loop. `learning_rate` after `warmup` steps; `average_power` is the exponent of the power-law
-    average (Karras et al. 2024, section 3.1; 16 keeps about the last seventeenth of the run, whatever its length)."""
+    average (Karras et al. 2024, section 3.1; 16 keeps about the last seventeenth of the run, whatever its length).
+    `patience` steps in a row without a finite loss end the run."""
 
     batch: int = 32
     learning_rate: float = 1e-3
@@ -56,6 +58,7 @@ class LoopSettings:
     log_every: int = 100
     save_seconds: float = 300.0
     watch_seconds: float = 900.0
+    patience: int = 50
 
     def __post_init__(self) -> None:
         if self.batch < 1 or self.learning_rate <= 0 or self.warmup < 1:
@@ -82,10 +85,8 @@ class Trainer:
         self.network = recipe.network.to(device).train()
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
         self.average = [p.detach().clone() for p in self.parameters]
-        self.optimiser = torch.optim.AdamW(
-            self.parameters, lr=settings.learning_rate, betas=(0.9, 0.99), weight_decay=settings.weight_decay,
-            fused=True,
-        )  # fmt: skip
+        named = [(n, p) for n, p in self.network.named_parameters() if p.requires_grad]
+        self.optimiser = Muon(named, settings.learning_rate, settings.weight_decay)
         self.generator = torch.Generator(device=device).manual_seed(settings.seed)
         self.rng = np.random.default_rng(settings.seed)
         self.step = 0
@@ -94,6 +95,7 @@ class Trainer:
         self.seconds = 0.0
         self.decay_from: int | None = None
         self.decay_steps = 1
+        self.stopping = False  # set from a signal handler to save and leave after the step under way
         folder.mkdir(parents=True, exist_ok=True)
         self._reset_log()
         if self.checkpoint_path.exists():
@@ -145,7 +147,7 @@ class Trainer:
         last = None if steps is None else self.step + steps
         logged_samples = self.samples
         while (last is None or self.step < last) and (seconds is None or self.clock() - began < seconds):
-            if self.decay_from is not None and self.step >= self.decay_from + self.decay_steps:
+            if self.stopping or (self.decay_from is not None and self.step >= self.decay_from + self.decay_steps):
                 break
             self.one_step()
             now = self.clock()
@@ -167,7 +169,8 @@ class Trainer:
         if self.decay_from is None:
             self.decay_from, self.decay_steps = self.step, decay_steps
         self.run(seconds=seconds)
-        self.watch()
+        if not self.stopping:
+            self.watch()
 
     def one_step(self) -> None:
         """Draw, differentiate, clip, step, average. A step whose loss or gradient is not finite changes nothing."""
@@ -191,9 +194,9 @@ class Trainer:
             self._counts.index_add_(0, quarter, torch.ones_like(quarter, dtype=torch.float64))
         else:
             self.skipped += 1
-            if self.skipped >= 50:
+            if self.skipped >= self.settings.patience:
                 raise TrainingDiverged(
-                    "Fifty training steps in a row gave no finite loss or gradient.",
+                    f"{self.skipped} training steps in a row gave no finite loss or gradient.",
                     hint="Start again from an earlier checkpoint with a lower --learning-rate.",
                 )
         self.step += 1

@@ -24,10 +24,18 @@ def averaged_weights(checkpoint: Path) -> dict[str, Any]:
 
 def build(name: str, data: Path, size: str, device: torch.device, start: Path | None, extra: dict[str, Path]) -> Recipe:
     """The recipe `name` for the shards in `data`; `start` is a checkpoint of a run of the same recipe to begin from."""
+    from .autoencoder import Autoencoder, AutoencoderSettings
+    from .dataset import ShardFolder
     from .pixel_prior import PixelPrior, PixelSettings, empty_sentence
     from .sentences import SentenceEncoder
     from .watch import WatchSet
 
+    if name == "autoencoder":
+        watched = ShardFolder(data, ["watch"]) if (data / "watch").exists() else None
+        coder = Autoencoder(AutoencoderSettings(), device, watched)
+        if start is not None:
+            coder.network.load_state_dict(averaged_weights(start))
+        return coder
     empty = empty_sentence(SentenceEncoder())
     watch = WatchSet.open(data) if (data / "watch").exists() else None
     if name == "pixel":
