@@ -85,7 +85,8 @@ def sample(
     if steps < 1:
         raise ValueError(f"steps must be at least 1, got {steps}")
     views = None if views is None else views.to(prior.device)
-    books = [PromptBook(prior, text, negative_prompt) for text in prompts]
+    view_words = False if views is None else None  # no views, no words to embed for them
+    books = [PromptBook(prior, text, negative_prompt, view_words) for text in prompts]
     if len(books) == 1:
         positive, negative = books[0].positive(count, views), books[0].negative(count)
     else:
