@@ -75,15 +75,20 @@ class Store:
         self._clock = wall_clock
         self._db = sqlite3.connect(path, isolation_level=None)
         self._path = path
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            self._db.execute(f"PRAGMA {pragma}")
-        found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        try:
+            found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if found == "ok":
+                for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                    self._db.execute(f"PRAGMA {pragma}")
+        except sqlite3.DatabaseError as problem:
+            found = str(problem)
         if found != "ok":
+            self._db.close()
             raise InternalError(
                 f"The job store {path} is damaged: {found}.",
-                hint="Put it aside (all jobs in it are kept there) and start again, or restore a backup.",
+                hint="Put it aside and start again, or restore a backup; nothing was changed in it.",
             )
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
             raise InternalError(f"The job store {path} was written by a newer version.", hint="Update Maquette.")
         if version == 0:
