@@ -20,6 +20,9 @@ wp.set_module_options({"enable_backward": False})
 STOP_TRANSMITTANCE = 1e-4
 """A ray ends when less than this part of its light is left (Instant-NGP, section 5.3)."""
 
+_RAYS_EACH = 512
+"""A range of fewer rays is not worth a thread."""
+
 
 class Composite(NamedTuple):
     """channels (R, C), opacity (R,), depth (R,) = sum of weight * t (not divided by opacity), weights (S,)."""
@@ -122,9 +125,13 @@ class _Composite(torch.autograd.Function):
         opacity, depth = values.new_zeros(rays), values.new_zeros(rays)
         weights, transmittance = torch.empty_like(density), torch.empty_like(density)
         if rays and samples:
-            arrays = (channels, opacity, depth, weights, transmittance)
-            inputs = [runtime.view(a) for a in (density, values, t, offsets)] + [step, stop, width]
-            runtime.launch(_forward, rays, inputs + [runtime.view(a) for a in arrays], density.device)
+            launches = []
+            for some in runtime.parts(rays, density.device, _RAYS_EACH):
+                read = (density, values, t, offsets[some.start : some.stop + 1])
+                written = (channels[some], opacity[some], depth[some], weights, transmittance)
+                inputs = [*map(runtime.view, read), step, stop, width, *map(runtime.view, written)]
+                launches.append((some.stop - some.start, inputs))
+            runtime.launch_all(_forward, launches, density.device)
         ctx.save_for_backward(density, values, t, offsets, weights, transmittance)
         ctx.step = step
         return channels, opacity, depth, weights
@@ -137,10 +144,15 @@ class _Composite(torch.autograd.Function):
         density, values, t, offsets, weights, transmittance = ctx.saved_tensors
         grad_density, grad_values = torch.zeros_like(density), torch.zeros_like(values)
         if density.shape[0]:
-            inputs = [runtime.view(a) for a in (density, values, t, offsets)] + [ctx.step, values.shape[1]]
-            arrays = (weights, transmittance, g_channels, g_opacity, g_depth, g_weights, grad_density, grad_values)
-            inputs += [runtime.view(a.contiguous()) for a in arrays[:-2]] + [runtime.view(a) for a in arrays[-2:]]
-            runtime.launch(_backward, offsets.shape[0] - 1, inputs, density.device)
+            g_channels, g_opacity, g_depth = g_channels.contiguous(), g_opacity.contiguous(), g_depth.contiguous()
+            g_weights, launches = g_weights.contiguous(), []
+            for some in runtime.parts(offsets.shape[0] - 1, density.device, _RAYS_EACH):
+                read = (density, values, t, offsets[some.start : some.stop + 1])
+                upstream = (g_channels[some], g_opacity[some], g_depth[some], g_weights)
+                rest = (weights, transmittance, *upstream, grad_density, grad_values)
+                inputs = [*map(runtime.view, read), ctx.step, values.shape[1], *map(runtime.view, rest)]
+                launches.append((some.stop - some.start, inputs))
+            runtime.launch_all(_backward, launches, density.device)
         return grad_density, grad_values, None, None, None, None
 
 

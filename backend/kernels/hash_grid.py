@@ -10,6 +10,7 @@ read the features live in `backend.fields`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -135,10 +136,10 @@ def _entry(x: wp.uint32, y: wp.uint32, z: wp.uint32, dense: bool, mask: wp.uint3
 @wp.kernel
 def _encode(
     points: wp.array(dtype=wp.vec3),
-    table: wp.array(dtype=wp.vec2),
     levels: wp.array2d(dtype=int),
     count: int,
     chunk: int,
+    table: wp.array(dtype=wp.vec2),
     features: wp.array2d(dtype=float),
 ):
     level, block = wp.tid()
@@ -172,10 +173,10 @@ def _encode(
 @wp.kernel
 def _scatter(
     points: wp.array(dtype=wp.vec3),
-    gradient: wp.array2d(dtype=float),
     levels: wp.array2d(dtype=int),
     count: int,
     chunk: int,
+    gradient: wp.array2d(dtype=float),
     table_gradient: wp.array(dtype=wp.vec2),
 ):
     level, block = wp.tid()
@@ -220,11 +221,11 @@ def _slope(value: float, scale: float):
 @wp.kernel
 def _point_gradient(
     points: wp.array(dtype=wp.vec3),
-    table: wp.array(dtype=wp.vec2),
-    gradient: wp.array2d(dtype=float),
     levels: wp.array2d(dtype=int),
     count: int,
     chunk: int,
+    table: wp.array(dtype=wp.vec2),
+    gradient: wp.array2d(dtype=float),
     out: wp.array(dtype=wp.vec3),
 ):
     level, block = wp.tid()
@@ -263,15 +264,15 @@ def _point_gradient(
 @wp.kernel
 def _point_gradient_backward(
     points: wp.array(dtype=wp.vec3),
-    table: wp.array(dtype=wp.vec2),
-    gradient: wp.array2d(dtype=float),
-    upstream: wp.array(dtype=wp.vec3),
     levels: wp.array2d(dtype=int),
     count: int,
     chunk: int,
-    want_points: int,
+    table: wp.array(dtype=wp.vec2),
+    gradient: wp.array2d(dtype=float),
+    upstream: wp.array(dtype=wp.vec3),
     out_gradient: wp.array2d(dtype=float),
     out_table: wp.array(dtype=wp.vec2),
+    want_points: int,
     out_points: wp.array(dtype=wp.vec3),
 ):
     level, block = wp.tid()
@@ -331,15 +332,49 @@ def _point_gradient_backward(
             wp.atomic_add(out_points, i, second)
 
 
-def _run(kernel: Any, config: HashGridConfig, points: torch.Tensor, middle: list[Any], out: list[Any]) -> None:
-    """Launches a level-major kernel: all points of a level before the next level, so that one level's table stays in
-    the cache of a CPU."""
-    device, count = points.device, points.shape[0]
-    if count == 0:
-        return
-    chunk = runtime.chunk_for(device)
-    inputs = [runtime.view(points, wp.vec3), *middle, runtime.view(_level_table(config, device)), count, chunk, *out]
-    runtime.launch(kernel, (config.levels, (count + chunk - 1) // chunk), inputs, device)
+Inputs = Callable[[slice, slice], list[Any]]
+"""Inputs of a kernel for a range of points and a range of levels, without the counts that come first."""
+
+_POINTS_EACH = 4096
+"""A range of fewer points is not worth a thread."""
+
+
+def _by_points(kernel: Any, config: HashGridConfig, points: torch.Tensor, inputs: Inputs) -> None:
+    """Launches a kernel whose points write to separate memory.
+
+    Kernels are level-major, all points of a level before the next, so that a level's table stays in a CPU's cache.
+    """
+    levels = slice(0, config.levels)
+    ranges = [(some, levels) for some in runtime.parts(points.shape[0], points.device, _POINTS_EACH)]
+    _run(kernel, config, points, ranges, inputs)
+
+
+def _by_levels(
+    kernel: Any, config: HashGridConfig, points: torch.Tensor, inputs: Inputs, at_once: bool = False
+) -> None:
+    """Launches a kernel whose levels write to separate memory (each has its own table); `at_once` if they do not."""
+    everything, whole = slice(0, points.shape[0]), slice(0, config.levels)
+    one_by_one = len(runtime.parts(points.shape[0], points.device, _POINTS_EACH)) > 1 and not at_once
+    levels = [slice(level, level + 1) for level in range(config.levels)] if one_by_one else [whole]
+    _run(kernel, config, points, [(everything, some) for some in levels] if points.shape[0] else [], inputs)
+
+
+def _run(
+    kernel: Any, config: HashGridConfig, points: torch.Tensor, ranges: list[tuple[slice, slice]], inputs: Inputs
+) -> None:
+    table = _level_table(config, points.device)
+    chunk = runtime.chunk_for(points.device)
+    launches = []
+    for some, levels in ranges:
+        count = some.stop - some.start
+        first = [runtime.view(points[some], wp.vec3), runtime.view(table[levels]), count, chunk]
+        blocks = (count + chunk - 1) // chunk
+        launches.append(((levels.stop - levels.start, blocks), first + inputs(some, levels)))
+    runtime.launch_all(kernel, launches, points.device)
+
+
+def _columns(levels: slice) -> slice:
+    return slice(FEATURES * levels.start, FEATURES * levels.stop)
 
 
 class _HashEncode(torch.autograd.Function):
@@ -347,7 +382,11 @@ class _HashEncode(torch.autograd.Function):
     def forward(ctx: Any, points: torch.Tensor, table: torch.Tensor, config: HashGridConfig) -> torch.Tensor:
         points, table = points.contiguous(), table.contiguous()
         features = torch.empty((config.width, points.shape[0]), device=points.device)
-        _run(_encode, config, points, [runtime.view(table, wp.vec2)], [runtime.view(features)])
+
+        def inputs(some: slice, levels: slice) -> list[Any]:
+            return [runtime.view(table, wp.vec2), runtime.view(features[:, some])]
+
+        _by_points(_encode, config, points, inputs)
         ctx.save_for_backward(points, table)
         ctx.config = config
         return features.t()
@@ -359,8 +398,12 @@ class _HashEncode(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             grad_points = _PointGradient.apply(points, table, gradient, ctx.config)
         if ctx.needs_input_grad[1]:
-            grad_table = torch.zeros_like(table)
-            _run(_scatter, ctx.config, points, [runtime.view(gradient)], [runtime.view(grad_table, wp.vec2)])
+            out = grad_table = torch.zeros_like(table)
+
+            def inputs(some: slice, levels: slice) -> list[Any]:
+                return [runtime.view(gradient[:, _columns(levels)]), runtime.view(out, wp.vec2)]
+
+            _by_levels(_scatter, ctx.config, points, inputs)
         return grad_points, grad_table, None
 
 
@@ -371,8 +414,11 @@ class _PointGradient(torch.autograd.Function):
     ) -> torch.Tensor:
         points, table = points.contiguous(), table.contiguous()
         out = torch.zeros_like(points)
-        middle = [runtime.view(table, wp.vec2), runtime.view(gradient)]
-        _run(_point_gradient, config, points, middle, [runtime.view(out, wp.vec3)])
+
+        def inputs(some: slice, levels: slice) -> list[Any]:
+            return [runtime.view(table, wp.vec2), runtime.view(gradient[some]), runtime.view(out[some], wp.vec3)]
+
+        _by_points(_point_gradient, config, points, inputs)
         ctx.save_for_backward(points, table, gradient)
         ctx.config = config
         return out
@@ -385,10 +431,15 @@ class _PointGradient(torch.autograd.Function):
         out_gradient = torch.zeros((ctx.config.width, points.shape[0]), device=points.device)
         out_table = torch.zeros_like(table)
         out_points = torch.zeros_like(points) if want_points else torch.zeros((1, 3), device=points.device)
-        middle = [runtime.view(table, wp.vec2), runtime.view(gradient), runtime.view(upstream.contiguous(), wp.vec3)]
-        out = [int(want_points), runtime.view(out_gradient)]
-        out += [runtime.view(out_table, wp.vec2), runtime.view(out_points, wp.vec3)]
-        _run(_point_gradient_backward, ctx.config, points, middle, out)
+        upstream = upstream.contiguous()
+
+        def inputs(some: slice, levels: slice) -> list[Any]:
+            read = [runtime.view(table, wp.vec2), runtime.view(gradient[:, _columns(levels)])]
+            written = [runtime.view(out_gradient[_columns(levels)]), runtime.view(out_table, wp.vec2)]
+            write_points = [int(want_points), runtime.view(out_points, wp.vec3)]
+            return [*read, runtime.view(upstream, wp.vec3), *written, *write_points]
+
+        _by_levels(_point_gradient_backward, ctx.config, points, inputs, at_once=want_points)
         return (out_points if want_points else None), out_table, out_gradient.t(), None
 
 

@@ -337,9 +337,13 @@ def scan(vertices: torch.Tensor, faces: torch.Tensor, tangents: torch.Tensor, wi
     """
     views, device = vertices.shape[0], vertices.device
     keys = torch.full((views, height, width), EMPTY, dtype=torch.int64, device=device)
-    if faces.shape[0] and views:
-        inputs = [runtime.view(vertices.contiguous(), wp.vec3), runtime.view(faces), runtime.view(tangents)]
-        runtime.launch(_scan, (views, faces.shape[0]), [*inputs, width, height, runtime.view(keys)], device)
+    if faces.shape[0]:
+        vertices, launches = vertices.contiguous(), []
+        for some in runtime.parts(views, device):
+            inputs = [runtime.view(vertices[some], wp.vec3), runtime.view(faces), runtime.view(tangents[some])]
+            count = some.stop - some.start
+            launches.append(((count, faces.shape[0]), [*inputs, width, height, runtime.view(keys[some])]))
+        runtime.launch_all(_scan, launches, device)
     found = (keys & 0xFFFFFFFF).to(torch.int32)
     return torch.where(keys == EMPTY, found.new_tensor(-1), found)
 

@@ -18,7 +18,8 @@ from backend.kernels import runtime
 
 wp.set_module_options({"enable_backward": False})
 
-NO_HIT = wp.constant(-1.0)
+_RAYS_EACH = 512
+"""A range of fewer rays is not worth a thread."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ def _march(
     seed: int,
     limit: int,
     stop_depth: float,
+    first_ray: int,
     offsets: wp.array(dtype=int),
     fill: int,
     counts: wp.array(dtype=int),
@@ -102,6 +104,7 @@ def _march(
     positions: wp.array(dtype=wp.vec3),
 ):
     ray = wp.tid()
+    number = first_ray + ray
     o = origins[ray]
     d = directions[ray]
     span = _enter(o, d)
@@ -114,7 +117,7 @@ def _march(
     if span[1] > span[0]:
         shift = wp.float32(0.5)
         if jitter != 0:
-            shift = wp.randf(wp.rand_init(seed, ray))
+            shift = wp.randf(wp.rand_init(seed, number))
         k = wp.float32(0.0)
         depth = wp.float32(0.0)
         t = span[0] + shift * step
@@ -126,7 +129,7 @@ def _march(
             cell = (x * resolution + y) * resolution + z
             if occupied[cell] != wp.uint8(0):
                 if fill != 0:
-                    ray_index[first + count] = ray
+                    ray_index[first + count] = number
                     t_out[first + count] = t
                     positions[first + count] = p
                 count += 1
@@ -179,8 +182,6 @@ def march(
     origins, directions = origins.detach().float().contiguous(), directions.detach().float().contiguous()
     counts = torch.empty(rays, dtype=torch.int32, device=device)
     fixed = [
-        runtime.view(origins, wp.vec3),
-        runtime.view(directions, wp.vec3),
         runtime.view(occupied.reshape(-1)),
         runtime.view(density.float().reshape(-1) if stops and density is not None else empty),
         resolution,
@@ -189,12 +190,16 @@ def march(
         int((seed or 0) & 0x7FFFFFFF),
         int(max_samples),
         float(-math.log(stop_transmittance)) if stops else 1.0e20,
-        runtime.view(offsets),
     ]
 
     def run(fill: int, index: torch.Tensor, t: torch.Tensor, positions: torch.Tensor) -> None:
-        outputs = [runtime.view(counts), runtime.view(index), runtime.view(t), runtime.view(positions, wp.vec3)]
-        runtime.launch(_march, rays, [*fixed, fill, *outputs], device)
+        outputs = [runtime.view(index), runtime.view(t), runtime.view(positions, wp.vec3)]
+        launches = []
+        for some in runtime.parts(rays, device, _RAYS_EACH):
+            rays_in = [runtime.view(origins[some], wp.vec3), runtime.view(directions[some], wp.vec3)]
+            place = [some.start, runtime.view(offsets[some.start : some.stop + 1]), fill, runtime.view(counts[some])]
+            launches.append((some.stop - some.start, [*rays_in, *fixed, *place, *outputs]))
+        runtime.launch_all(_march, launches, device)
 
     run(0, counts, empty, torch.zeros((1, 3), device=device))
     torch.cumsum(counts, 0, dtype=torch.int32, out=offsets[1:])

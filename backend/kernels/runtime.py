@@ -8,9 +8,12 @@ nothing is copied.
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -54,6 +57,51 @@ def launch(kernel: Any, dim: int | Sequence[int], inputs: Sequence[Any], device:
         wp.launch(kernel, dim=dim, inputs=list(inputs), stream=stream)
     else:
         wp.launch(kernel, dim=dim, inputs=list(inputs), device="cpu")
+
+
+def parts(count: int, device: torch.device, each: int = 1) -> list[slice]:
+    """Ranges of `count` items for `launch_all`: one on a GPU; on a CPU as many as torch has threads, but none shorter
+    than `each`. Nothing for no items."""
+    number = 1 if device.type == "cuda" else max(1, min(torch.get_num_threads(), count // each))
+    edges = [count * k // number for k in range(number + 1)]
+    return [slice(first, last) for first, last in zip(edges[:-1], edges[1:], strict=True) if last > first]
+
+
+def launch_all(
+    kernel: Any, launches: Sequence[tuple[int | Sequence[int], Sequence[Any]]], device: torch.device
+) -> None:
+    """Launches (dim, inputs) that write to separate memory; on a CPU they share torch's number of threads.
+
+    A Warp launch on a CPU is one loop on the calling thread and lets go of Python's lock, so plain threads suffice.
+    What each launch computes does not depend on the threads, so neither does the result.
+    """
+    if len(launches) == 1 or device.type == "cuda" or torch.get_num_threads() == 1:
+        for dim, inputs in launches:
+            launch(kernel, dim, inputs, device)
+        return
+    kernel.module.load("cpu")  # compiled before the threads start, for compiling is not safe in several at once
+    # Each takes the next launch from one iterator until none is left; the calling thread works too.
+    waiting, lock = iter(launches), threading.Lock()
+
+    def work() -> None:
+        while True:
+            with lock:
+                task = next(waiting, None)
+            if task is None:
+                return
+            launch(kernel, task[0], task[1], device)
+
+    helpers = min(torch.get_num_threads(), len(launches)) - 1
+    pending = [_pool(os.getpid()).submit(work) for _ in range(helpers)]
+    work()
+    for one in pending:
+        one.result()
+
+
+@functools.cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """Helper threads, of this process: threads do not survive a fork, hence the argument."""
+    return ThreadPoolExecutor(max_workers=os.cpu_count(), thread_name_prefix=f"kernels-{process}")
 
 
 def chunk_for(device: torch.device) -> int:
