@@ -15,7 +15,7 @@ from backend.fields.tetrahedral_sdf import TetrahedralSDF
 from backend.fields.texture import TextureField
 from backend.geometry.bake import bake
 from backend.geometry.clean import clean
-from backend.geometry.health import health
+from backend.geometry.health import check
 from backend.geometry.mesh import Mesh, edges_and_corners, vertex_normals
 from backend.geometry.simplify import simplify
 from backend.geometry.unwrap import unwrap
@@ -56,21 +56,24 @@ def finish(
     tell(0.15, "simplifying")
     mesh = simplify(cleaned, settings.faces) if len(cleaned.faces) > settings.faces else cleaned
     tell(0.35, "unwrapping")
-    unwrapped = unwrap(mesh, time_limit=settings.unwrap_seconds)
-    if unwrapped.warning:
-        warn(unwrapped.warning)
-    tell(0.7, "baking the texture")
     size = texture_size or settings.texture
+    unwrapped, uv_report = unwrap(mesh, texture_size=size, time_limit=settings.unwrap_seconds)
+    if uv_report.note:
+        warn(uv_report.note)
+    tell(0.7, "baking the texture")
 
     @torch.no_grad()
     def colour_at(points: NDArray[np.float32]) -> NDArray[np.float32]:
         parts = torch.from_numpy(np.ascontiguousarray(points, np.float32)).split(COLOUR_CHUNK)
         return torch.cat([texture.colour(part.to(device)).cpu() for part in parts]).numpy()
 
-    baked = bake(unwrapped.mesh, colour_at, size)
+    baked = bake(unwrapped, colour_at, size)
     tell(0.95, "checking")
-    facts = {"mesh": health(unwrapped.mesh).to_map(), "uv": unwrapped.to_map(), "texture_size": size}
-    return Asset(unwrapped.mesh, to_bytes(torch.from_numpy(baked.image)), facts)
+    health = check(unwrapped.vertices, unwrapped.faces)
+    if not health.sound:
+        warn("The mesh is not closed and manifold everywhere; see `mesh` in the report.")
+    facts = {"mesh": health.to_map(), "uv": uv_report.to_map(), "texture_size": size}
+    return Asset(unwrapped, to_bytes(torch.from_numpy(baked.image)), facts)
 
 
 def arrays_of(asset: Asset, thumbnail: NDArray[np.uint8], size_metres: float) -> dict[str, NDArray[Any]]:
