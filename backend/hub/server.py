@@ -164,7 +164,7 @@ class Hub:
                     self.back.handle(received)
                 except OutOfSpace as problem:
                     log.error("%s", problem)
-        self.executor.stop(self.options.stop_patience)
+        self.executor.stop(1.0)  # said goodbye, or did not listen
         (self.options.data / FILE_NAME).unlink(missing_ok=True)
         self.front.port.close()
         self.back.port.close()

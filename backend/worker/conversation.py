@@ -128,7 +128,9 @@ class Conversation:
             self._cancel(message.job, message.fence, now)
         elif isinstance(message, Stop):
             self.stop_asked = True
-            if message.now and self.held is not None:
+            if self.held is None or not self.held.begun:
+                self.leave("The hub asked this worker to stop.", now)
+            elif message.now:
                 self.held.stopped = True
         elif isinstance(message, Ack):
             self._acknowledged(envelope.re)
@@ -208,6 +210,8 @@ class Conversation:
 
     def leave(self, reason: str, now: float) -> None:
         """Give a job that may be held back, and go."""
+        if self._left or any(isinstance(one.message, Goodbye) for one in self._pending):
+            return
         self._pending.clear()
         self._upload = None
         self._enqueue(Goodbye(reason), now)
