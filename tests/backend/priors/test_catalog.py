@@ -287,6 +287,27 @@ def test_weights_of_another_size(public_folders: dict[str, Path], tmp_path: Path
         load(copy)
 
 
+@pytest.mark.parametrize("entry", [["diffusers", "AutoencoderKL"], ["their_code", "TheirUNet"],
+                                   ["diffusers", "NoSuchClass"], [None, None]])
+def test_another_component_in_its_place(public_folders: dict[str, Path], tmp_path: Path, entry: list) -> None:
+    copy = damaged(public_folders["sd1"], tmp_path)
+    index = json.loads((copy / "model_index.json").read_text())
+    index["unet"] = entry
+    (copy / "model_index.json").write_text(json.dumps(index))
+    with pytest.raises(BrokenWeights):
+        load(copy)
+
+
+def test_a_broken_text_encoder_is_found_at_the_first_prompt(public_folders: dict[str, Path], tmp_path: Path) -> None:
+    """T5 is loaded only when it is needed, so its damage shows then, as the same kind of error."""
+    copy = damaged(public_folders["if"], tmp_path)
+    weights = next((copy / "text_encoder").glob("*.safetensors"))
+    os.truncate(weights, weights.stat().st_size - 8)
+    prior = load(copy)
+    with pytest.raises(BrokenWeights, match="is damaged"):
+        prior.embed(["a red cube"])
+
+
 def test_models_for_other_work_are_refused(public_folders: dict[str, Path]) -> None:
     with pytest.raises(BrokenWeights, match="9 channels"):
         load(public_folders["inpainting"])
