@@ -78,9 +78,11 @@ def clean(
             stage="finish",
         )
     vertices, faces, holes = close_holes(vertices, faces)
-    vertices, faces = remove_slivers(vertices, faces)
     if smoothing:
         vertices = taubin(vertices, faces, smoothing)
+    # What counts is the mesh in float32, where a needle may have become a point.
+    vertices = vertices.astype(np.float32).astype(np.float64)
+    vertices, faces = remove_slivers(vertices, faces)
     faces = turn_outward(vertices, faces)
     positions, kept = compact(vertices, faces)
     result = Mesh(positions.astype(np.float32), kept)

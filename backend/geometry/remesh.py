@@ -213,38 +213,53 @@ def _flip(vertices: Floats, faces: Ints, table: EdgeTable, which: Ints, least_co
     return result
 
 
-def remove_slivers(vertices: Floats, faces: Ints, flatness: float = FLATNESS, rounds: int = 12) -> tuple[Floats, Ints]:
+def remove_slivers(vertices: Floats, faces: Ints, flatness: float = FLATNESS, rounds: int = 60) -> tuple[Floats, Ints]:
     """Without degenerate faces where the topology allows: needles lose their shortest edge, caps flip their longest.
 
-    Positions move by less than the height of the slivers, so no check of normals is made beyond not making new slivers.
+    Edges below a thousandth of the mean length go too: a marched surface has whole bunches of them where it passes
+    through a grid vertex. Positions move by no more than such an edge or the height of a sliver.
     """
     count = len(vertices)
+    free = free_vertices(faces, count)
     for _ in range(rounds):
-        bad = np.flatnonzero(degenerate(vertices, faces, flatness))
-        if not len(bad):
-            break
-        corners = vertices[faces[bad]]
+        corners = vertices[faces]
         length = np.linalg.norm(np.roll(corners, -1, axis=1) - corners, axis=2)
+        bad = degenerate(vertices, faces, flatness)
+        tiny = 1e-3 * length.mean()
+        # Twice the height of a triangle is below its shortest side, so a needle is what a short side explains.
+        needle = length.min(1) <= np.maximum(tiny, np.where(bad, 0.2 * length.max(1), 0.0))
+        if not needle.any() and not bad.any():
+            break
         table = edge_table(faces, count)
         number = np.full(3 * len(faces), -1)
         number[table.corners[:, 0]] = number[table.corners[:, 1]] = np.arange(len(table.ends))
-        needle = length.min(1) < 0.2 * length.max(1)
-        wanted = number[3 * bad + np.where(needle, length.argmin(1), length.argmax(1))]
-        flips = np.unique(wanted[~needle & (wanted >= 0)])
-        flipped = _flip(vertices, faces, table, flips, -2.0)
+        rows = np.flatnonzero(needle)
+        ends = _collapsible(vertices, table, count, free, number[3 * rows + length[rows].argmin(1)])
+        if len(ends):
+            vertices, faces = collapse(vertices, faces, ends, vertices[ends].mean(1))
+            continue
+        rows = np.flatnonzero(bad)
+        wanted = number[3 * rows + length[rows].argmax(1)]
+        flipped = _flip(vertices, faces, table, np.unique(wanted[wanted >= 0]), -2.0)
         if flipped is not None:
             faces = flipped
             continue
-        short = number[3 * bad + length.argmin(1)]
-        short = np.unique(short[short >= 0])
-        free = free_vertices(faces, count)
-        short = short[free[table.ends[short]].all(1)]
-        short = short[link_condition(table, count, short)] if len(short) else short
-        if not len(short):
+        # Neither helps at once: any edge of a bad face that may go.
+        ends = _collapsible(vertices, table, count, free, number[(3 * rows[:, None] + np.arange(3)).ravel()])
+        if not len(ends):
             break
-        span = np.linalg.norm(vertices[table.ends[short, 0]] - vertices[table.ends[short, 1]], axis=1)
-        short = short[np.argsort(span, kind="stable")]
-        ends = table.ends[short]
-        ends = ends[independent(ends, table, count)]
-        vertices, faces = collapse(vertices, faces, ends, vertices[ends].mean(1))
+        vertices, faces = collapse(vertices, faces, ends[:1], vertices[ends[:1]].mean(1))
     return vertices, faces
+
+
+def _collapsible(vertices: Floats, table: EdgeTable, count: int, free: NDArray[np.bool_], which: Ints) -> Ints:
+    """(K, 2) independent edges, shortest first, of those rows of the table that may be collapsed."""
+    which = np.unique(which[which >= 0])
+    which = which[free[table.ends[which]].all(1)]
+    if len(which):
+        which = which[link_condition(table, count, which)]
+    if not len(which):
+        return np.zeros((0, 2), np.int64)
+    span = np.linalg.norm(vertices[table.ends[which, 0]] - vertices[table.ends[which, 1]], axis=1)
+    ends = table.ends[which[np.argsort(span, kind="stable")]]
+    return ends[independent(ends, table, count)]

@@ -82,6 +82,7 @@ def simplify(mesh: Mesh, face_budget: int, *, even: float = 0.0) -> Mesh:
         vertices, faces = collapse(vertices, faces, ends, points[which])
         quadrics[ends[:, 0]] += quadrics[ends[:, 1]]
     faces = flip_edges(vertices, faces)
+    vertices = vertices.astype(np.float32).astype(np.float64)
     vertices, faces = remove_slivers(vertices, faces)
     positions, kept = compact(vertices, faces)
     return Mesh(positions.astype(np.float32), kept)

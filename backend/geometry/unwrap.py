@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""UVs that an artist can paint on: few charts, hardly stretched, upright, never overlapping, one texel density.
+
+Three ways. `charts` is ours and the default: segments along creases, flattens all charts together, packs them
+upright; linear in the faces where xatlas is worse than quadratic. `xatlas` runs the library in a process of its own
+that is ended at a time limit. `box` projects along the axes and cannot fail; it is what the other two fall back to.
+Every result is checked by rasterising: overlap and mirrored faces are counted, not assumed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from backend.geometry.charts import (
+    ChartLimits,
+    FaceGraph,
+    chart_vertices,
+    connected,
+    face_graph,
+    segment,
+    slit_open,
+    split_charts,
+)
+from backend.geometry.mesh import Mesh, face_areas, face_normals
+from backend.geometry.pack import pack
+from backend.geometry.parameterise import Discs, circle, discs, flatten, singular_values
+from backend.geometry.raster_2d import cover
+from backend.geometry.xatlas_process import XatlasFailed, unwrap_with_xatlas
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+METHODS = ("charts", "xatlas", "box")
+# A chart is cut in two when its root mean square stretch (1 where lengths are kept) is beyond this.
+MOST_STRETCH = 1.22
+MOST_ATTEMPTS = 9
+# A chart with overlaps in more than this share of its faces is cut in two instead of losing them.
+PEEL_SHARE = 0.05
+# Texels over the whole surface in which charts are searched for folds over themselves; a fold is far larger than one.
+CHECK_TEXELS = 200_000
+
+
+@dataclass(frozen=True)
+class UnwrapReport:
+    """How good an unwrap is.
+
+    stretch: root mean square over the surface of max(longer, 1 / shorter) scale against the mean density, 1 is
+    isometric. stretch_95: its 95th percentile by area. utilisation: share of the square that is covered.
+    overlap_texels: texels of `texture_size` covered twice. flipped_faces: mirrored. texel_density: texels per unit of
+    surface length. density_spread: relative deviation of the density between charts. seam_length: length of all seams
+    over the diagonal.
+    """
+
+    method: str
+    charts: int
+    stretch: float
+    stretch_95: float
+    utilisation: float
+    overlap_texels: int
+    flipped_faces: int
+    texel_density: float
+    density_spread: float
+    seam_length: float
+    texture_size: int
+    note: str = ""
+
+    def to_map(self) -> dict[str, float | int | str]:
+        """Plain values for a job's report."""
+        return asdict(self)
+
+
+def unwrap(
+    mesh: Mesh,
+    *,
+    texture_size: int = 1024,
+    margin: int = 3,
+    method: str = "charts",
+    time_limit: float = 60.0,
+    limits: ChartLimits | None = None,
+) -> tuple[Mesh, UnwrapReport]:
+    """The mesh with UVs (3F, 2) in 0..1, and how good they are.
+
+    margin: texels around every chart that belong to it alone (neighbours are at least twice that apart). time_limit:
+    seconds, for xatlas only. Falls back from xatlas to charts, and from charts to box, and says so in the report's
+    note.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown way to unwrap {method!r}: choose one of {', '.join(METHODS)}")
+    if not len(mesh.faces):
+        raise ValueError("a mesh without faces cannot be unwrapped")
+    note = ""
+    share = margin / texture_size
+    vertices, faces = mesh.vertices.astype(np.float64), mesh.faces.astype(np.int64)
+    if method == "xatlas":
+        try:
+            triangles, chart = unwrap_with_xatlas(mesh, texture_size, margin, time_limit)
+        except XatlasFailed as failure:
+            method, note = "charts", f"{failure}; used our own charts instead"
+    scale = np.sqrt(CHECK_TEXELS / max(float(face_areas(vertices, faces).sum()), 1e-300))
+    if method == "charts":
+        try:
+            chart, flat = _solve(vertices, faces, _segments(vertices, faces, limits or ChartLimits()), scale)
+            triangles, _ = pack(_upright(vertices, faces, chart, flat), chart, share)
+        except (RuntimeError, np.linalg.LinAlgError, MemoryError) as failure:
+            # SuperLU reports a singular block as a RuntimeError; a projection needs no solving.
+            method, note = "box", f"flattening failed ({failure}); projected along the axes instead"
+    if method == "box":
+        chart, flat = _project(vertices, faces, scale)
+        triangles, _ = pack(flat, chart, share)
+    uvs = triangles.reshape(-1, 2).astype(np.float32)
+    result = mesh.with_uvs(uvs)
+    return result, measure(result, texture_size, method, note)
+
+
+def _segments(vertices: Floats, faces: Ints, limits: ChartLimits) -> Ints:
+    return segment(vertices, faces, face_graph(vertices, faces), limits)
+
+
+def _solve(vertices: Floats, faces: Ints, label: Ints, scale: float) -> tuple[Ints, Floats]:
+    """(chart (F,), triangles (F, 3, 2) in surface units): flattened without folds and overlaps.
+
+    Charts that stretch too far are cut in two. Where a chart's rim runs over itself, the few faces there go to the
+    neighbour; where more does, the chart is cut too. Only charts that changed are flattened again.
+    """
+    graph = face_graph(vertices, faces)
+    area = face_areas(vertices, faces)
+    triangles = np.zeros((len(faces), 3, 2))
+    # A chart is told from what it was by the sum of its faces' random marks.
+    marks = np.random.default_rng(0).integers(1, 1 << 40, len(faces))
+    known = np.zeros(0, np.int64)
+    for attempt in range(MOST_ATTEMPTS):
+        label, seam = slit_open(vertices, faces, graph, label)
+        sums = np.zeros(int(label.max()) + 1, np.int64)
+        np.add.at(sums, label, marks)
+        fresh = ~np.isin(sums, known)
+        known = sums
+        some = np.flatnonzero(fresh[label])
+        if not len(some):
+            break
+        _, corner = chart_vertices(faces, graph, label, seam)
+        # Slit charts count only within themselves, so the fresh ones can be taken out and numbered anew.
+        used, inner = np.unique(corner[some], return_inverse=True)
+        del used
+        part = np.unique(label[some], return_inverse=True)[1].reshape(-1)
+        parts = discs(vertices, faces[some], inner.reshape(-1, 3), part)
+        uv = flatten(parts)
+        last = attempt == MOST_ATTEMPTS - 1
+        troubled = overlapping_faces(uv[parts.corner], part, scale)
+        if last and troubled.any():
+            # Tutte's map cannot overlap: stretched, but valid.
+            uv = np.where(np.isin(parts.owner, part[troubled])[:, None], circle(parts), uv)
+        triangles[some] = uv[parts.corner]
+        if not last:
+            label = _mend(vertices, faces, graph, label, some, troubled, _stretched(parts, uv, area[some]), attempt)
+    return label, triangles
+
+
+def _stretched(parts: Discs, uv: Floats, area: Floats) -> NDArray[np.bool_]:
+    """(K,) charts whose root mean square stretch is beyond the limit."""
+    larger, smaller = singular_values(parts, uv)
+    strain = np.minimum(np.maximum(larger, 1.0 / np.maximum(smaller, 1e-6)), 10.0) ** 2
+    total = np.maximum(np.bincount(parts.chart, area, parts.count), 1e-300)
+    return np.sqrt(np.bincount(parts.chart, area * strain, parts.count) / total) > MOST_STRETCH
+
+
+def _mend(
+    vertices: Floats,
+    faces: Ints,
+    graph: FaceGraph,
+    label: Ints,
+    some: Ints,
+    troubled: Bools,
+    stretched: Bools,
+    attempt: int,
+) -> Ints:
+    """Labels after cutting and peeling the charts of the faces `some`, where faces are troubled or charts are
+    stretched.
+    """
+    number = int(label.max()) + 1
+    charts = np.unique(label[some])
+    size = np.bincount(label, minlength=number)
+    trouble = np.bincount(label[some[troubled]], minlength=number)
+    split = np.zeros(number, bool)
+    split[charts[stretched]] = attempt < 4
+    # Small ones are not worth cutting for stretch: it is a handful of texels.
+    split &= size > 0.002 * len(faces)
+    split |= trouble > np.maximum(8, PEEL_SHARE * size) if attempt < 3 else trouble > 0
+    peel = np.zeros(len(faces), bool)
+    peel[some[troubled]] = True
+    peel &= ~split[label]
+    label = _peeled(graph, label, peel)
+    split &= size > 1
+    if split.any():
+        label = split_charts(vertices, faces, graph, label, np.flatnonzero(split))
+    return connected(graph, label)
+
+
+def _peeled(graph: FaceGraph, label: Ints, peel: Bools) -> Ints:
+    """Labels with the faces `peel` and their neighbours in the chart handed to the chart across the nearest border;
+    where there is none, they become charts of their own.
+    """
+    if not peel.any():
+        return label
+    a, b = graph.pairs.T
+    same = label[a] == label[b]
+    grown = peel.copy()
+    grown[b[same & peel[a]]] = True
+    grown[a[same & peel[b]]] = True
+    result = np.where(grown, -1, label)
+    home = label.copy()
+    for _ in range(6):
+        empty = result < 0
+        if not empty.any():
+            break
+        for one, two in ((a, b), (b, a)):
+            # From another chart only: handing a face back would change nothing.
+            taker = empty[one] & (result[two] >= 0) & (result[two] != home[one])
+            result[one[taker]] = result[two[taker]]
+    left = np.flatnonzero(result < 0)
+    result[left] = label.max() + 1 + label[left]
+    return result
+
+
+def overlapping_faces(triangles: Floats, label: Ints, scale: float) -> Bools:
+    """(F,) faces that share a texel with another face of their own chart, every chart looked at alone, at `scale`
+    texels per unit.
+    """
+    low = np.full((int(label.max()) + 1, 2), np.inf)
+    for axis in range(2):
+        np.minimum.at(low[:, axis], label, triangles[:, :, axis].min(1))
+    local = (triangles - low[label][:, None, :]) * scale
+    high = int(min(np.ceil(local.max()) + 1, 20_000))
+    face, x, y = cover(local, high, high)
+    key = (label[face] * high + y) * high + x
+    order = np.argsort(key, kind="stable")
+    twice = np.flatnonzero(key[order][1:] == key[order][:-1])
+    result = np.zeros(len(triangles), bool)
+    result[face[order[twice]]] = True
+    result[face[order[twice + 1]]] = True
+    return result
+
+
+def _upright(vertices: Floats, faces: Ints, chart: Ints, triangles: Floats) -> Floats:
+    """Each chart turned so that up on the object (+Z; the back, +Y, on level charts) points up in the picture."""
+    count = int(chart.max()) + 1
+    corners = vertices[faces]
+    normals, area = face_normals(vertices, faces), face_areas(vertices, faces)
+    total = np.bincount(chart, area, count)
+    a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    p, q = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    d00, d01, d11 = (a * a).sum(1), (a * b).sum(1), (b * b).sum(1)
+    determinant = np.maximum(d00 * d11 - d01 * d01, 1e-300)
+    means = []
+    for axis in (2, 1):
+        up = np.zeros(3)
+        up[axis] = 1.0
+        along = up - normals * normals[:, axis, None]
+        ra, rb = (along * a).sum(1), (along * b).sum(1)
+        s, t = (d11 * ra - d01 * rb) / determinant, (d00 * rb - d01 * ra) / determinant
+        mapped = (s[:, None] * p + t[:, None] * q) * area[:, None]
+        means.append(np.stack([np.bincount(chart, mapped[:, k], count) for k in range(2)], 1) / total[:, None])
+    steep = np.linalg.norm(means[0], axis=1) >= 0.35
+    up_image = np.where(steep[:, None], means[0], means[1])
+    angle = np.pi / 2 - np.arctan2(up_image[:, 1], up_image[:, 0])
+    angle[np.linalg.norm(up_image, axis=1) < 1e-9] = 0.0
+    cosine, sine = np.cos(angle)[chart][:, None], np.sin(angle)[chart][:, None]
+    x, y = triangles[:, :, 0], triangles[:, :, 1]
+    return np.stack((cosine * x - sine * y, sine * x + cosine * y), 2)
+
+
+def _project(vertices: Floats, faces: Ints, scale: float) -> tuple[Ints, Floats]:
+    """(chart (F,), triangles (F, 3, 2)): faces by their main direction, connected, each dropped along its axis. Where
+    folds of one chart cover each other it is cut until they do not; one face alone never does.
+    """
+    normals = face_normals(vertices, faces)
+    axis = np.abs(normals).argmax(1)
+    positive = normals[np.arange(len(faces)), axis] >= 0
+    graph = face_graph(vertices, faces)
+    label = axis * 2 + positive
+    label = connected(graph, label)
+    # Right-handed axes in the plane, mirrored for faces that look back along the axis.
+    keep = np.array([[1, 2], [2, 0], [0, 1]])[axis]
+    corners = vertices[faces]
+    u = np.take_along_axis(corners, keep[:, 0, None, None], 2)[:, :, 0] * np.where(positive, 1.0, -1.0)[:, None]
+    v = np.take_along_axis(corners, keep[:, 1, None, None], 2)[:, :, 0]
+    triangles = np.stack((u, v), 2)
+    for _ in range(40):
+        bad = np.unique(label[overlapping_faces(triangles, label, scale)])
+        bad = bad[np.bincount(label)[bad] > 1]
+        if not len(bad):
+            break
+        label = split_charts(vertices, faces, graph, label, bad)
+    return label, triangles
+
+
+def measure(mesh: Mesh, texture_size: int, method: str = "", note: str = "") -> UnwrapReport:
+    """Judge the UVs of any mesh that has them, by its triangles alone."""
+    if mesh.uvs is None:
+        raise ValueError("this mesh has no UVs to measure")
+    vertices, faces = mesh.vertices.astype(np.float64), mesh.faces.astype(np.int64)
+    triangles = mesh.uvs.astype(np.float64).reshape(-1, 3, 2)
+    signed = 0.5 * np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    area = face_areas(vertices, faces)
+    density = np.sqrt(max(float(np.abs(signed).sum()), 1e-300) / max(float(area.sum()), 1e-300))
+    _, x, y = cover(triangles * texture_size, texture_size, texture_size)
+    uses = np.bincount(y * texture_size + x, minlength=texture_size * texture_size)
+    chart, seam_length = uv_charts(vertices, faces, triangles)
+    number = int(chart.max()) + 1
+    identity = np.arange(3 * len(faces)).reshape(-1, 3)
+    larger, smaller = singular_values(discs(vertices, faces, identity, np.arange(len(faces))), triangles.reshape(-1, 2))
+    strain = np.maximum(larger / density, density / np.maximum(smaller, 1e-9))
+    strain = np.minimum(strain, 100.0)
+    order = np.argsort(strain)
+    share = np.cumsum(area[order]) / area.sum()
+    per_chart = np.sqrt(
+        np.bincount(chart, np.abs(signed), number) / np.maximum(np.bincount(chart, area, number), 1e-300)
+    )
+    weight = np.bincount(chart, area, number) / area.sum()
+    return UnwrapReport(
+        method=method,
+        charts=number,
+        stretch=float(np.sqrt((area * strain**2).sum() / area.sum())),
+        stretch_95=float(strain[order][np.searchsorted(share, 0.95)]),
+        utilisation=float((uses > 0).mean()),
+        overlap_texels=int((uses > 1).sum()),
+        flipped_faces=int((signed < 0).sum()),
+        texel_density=float(density * texture_size),
+        density_spread=float(np.sqrt((weight * (per_chart / density - 1.0) ** 2).sum())),
+        seam_length=seam_length / max(mesh.diagonal, 1e-300),
+        texture_size=texture_size,
+        note=note,
+    )
+
+
+def uv_charts(vertices: Floats, faces: Ints, triangles: Floats) -> tuple[Ints, float]:
+    """((F,) chart of each face, length of the seams on the surface): faces are one chart where they share an edge
+    with the same UVs on both sides.
+    """
+    graph = face_graph(vertices, faces)
+    flat = triangles.reshape(-1, 2)
+    one, two = graph.corners.T
+
+    def following(corner: Ints) -> Ints:
+        return corner // 3 * 3 + (corner % 3 + 1) % 3
+
+    # float32 UVs of neighbours come from the same double, so equality is exact for ours; a whisker for others.
+    same = (np.abs(flat[one] - flat[following(two)]) < 1e-6).all(1)
+    same &= (np.abs(flat[following(one)] - flat[two]) < 1e-6).all(1)
+    label = np.arange(len(faces))
+    kept = graph.pairs[same]
+    if len(kept):
+        links = coo_matrix((np.ones(len(kept), np.int8), (kept[:, 0], kept[:, 1])), shape=(len(faces), len(faces)))
+        label = connected_components(links, directed=False)[1].astype(np.int64)
+    return label, float(graph.length[~same].sum())
