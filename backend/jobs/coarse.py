@@ -18,7 +18,7 @@ from torch import Tensor
 
 from backend.fields.occupancy import OccupancyConfig, OccupancyGrid
 from backend.fields.radiance import RadianceConfig, RadianceField
-from backend.jobs.guide import Guide, Seen
+from backend.jobs.guide import Guide, Opinion, Seen
 from backend.jobs.presets import Coarse, HashGridSize
 from backend.jobs.views import sample_cameras, sample_shading
 from backend.kernels.hash_grid import HashGridConfig
@@ -63,13 +63,13 @@ class CoarseStage:
     def finished(self) -> bool:
         return self.step >= self.settings.steps
 
-    def advance(self) -> Tensor:
-        """One optimiser step. Returns the picture (H, W, 3) that the prior had in mind for the first view."""
+    def advance(self) -> Opinion:
+        """One optimiser step. Returns the opinion of the prior that it followed."""
         if self.step % SNAPSHOT_EVERY == 0:
             self._remember()
         if self.step % self.settings.occupancy_every == 0:
             self.occupancy.update(self.field.density, self.generator)
-        loss, picture = self._loss()
+        loss, opinion = self._loss()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         self._cool_down()
@@ -77,9 +77,9 @@ class CoarseStage:
         self.step += 1
         if (self.step % SNAPSHOT_EVERY == 0 or self.finished) and not self._finite(loss):
             self._go_back()
-        return picture
+        return opinion
 
-    def _loss(self) -> tuple[Tensor, Tensor]:
+    def _loss(self) -> tuple[Tensor, Opinion]:
         settings, share = self.settings, self.share
         cameras = sample_cameras(settings.camera, settings.views, settings.pixels, self.generator)
         cameras = cameras.to(self.field.table.device)
@@ -96,7 +96,7 @@ class CoarseStage:
         if (opaque := settings.opaque.at(share)) > 0:
             solid = render.opacity.clamp(1e-3, 1 - 1e-3)
             loss = loss - opaque * (solid * solid.log() + (1 - solid) * (1 - solid).log()).mean()
-        return loss, opinion.picture
+        return loss, opinion
 
     def render(self, cameras: Any, with_normals: bool = False, jitter: bool = False) -> VolumeRender:
         """What the field looks like; with gradients if they are enabled."""
@@ -152,8 +152,8 @@ class CoarseStage:
         self.generator.set_state(state["generator"])
 
 
-def run_coarse(stage: CoarseStage, after_step: Callable[[CoarseStage, Tensor], None]) -> None:
+def run_coarse(stage: CoarseStage, after_step: Callable[[CoarseStage, Opinion], None]) -> None:
     """Optimises to the end; `after_step` reports, previews, keeps checkpoints and may raise Cancelled."""
     while not stage.finished:
-        picture = stage.advance()
-        after_step(stage, picture)
+        opinion = stage.advance()
+        after_step(stage, opinion)

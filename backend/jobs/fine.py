@@ -73,11 +73,11 @@ class FineStage:
     def finished(self) -> bool:
         return self.step >= self.settings.steps
 
-    def advance(self) -> Tensor | None:
-        """One optimiser step. Returns the picture (H, W, 3) that the prior had in mind, None when it wasn't asked."""
+    def advance(self) -> tuple[Guide, Opinion] | None:
+        """One optimiser step. Returns who was asked and the opinion, None when an earlier target served again."""
         if self.step % SNAPSHOT_EVERY == 0:
             self._good = copy.deepcopy(self.state())
-        loss, picture = self._loss()
+        loss, answer = self._loss()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         last = max(0.0, (self.share - 0.7) / 0.3)
@@ -87,9 +87,9 @@ class FineStage:
         self.step += 1
         if (self.step % SNAPSHOT_EVERY == 0 or self.finished) and not self._finite(loss):
             self._go_back()
-        return picture
+        return answer
 
-    def _loss(self) -> tuple[Tensor, Tensor | None]:
+    def _loss(self) -> tuple[Tensor, tuple[Guide, Opinion] | None]:
         settings = self.settings
         marched = self.surface.march()
         vertices, faces = marched.vertices, marched.faces
@@ -104,17 +104,17 @@ class FineStage:
         if asked:
             opinion = standing.guide.judge(images, standing.view, self.share)
             self._standing = standing.after(opinion)
-            guidance, picture = opinion.loss, opinion.picture
+            guidance, answer = opinion.loss, (standing.guide, opinion)
         else:
             assert standing.target is not None
-            guidance, picture = fit(images, standing.target), None
+            guidance, answer = fit(images, standing.target), None
             self._standing = standing.used()
         pairs, edges = face_pairs(faces, len(vertices))
         loss = guidance + SIGN_TERM * self.surface.sign_term(marched)
         loss = loss + settings.normal_consistency * normal_consistency(vertices, faces, pairs)
         if settings.laplacian > 0:
             loss = loss + settings.laplacian * laplacian(vertices, faces, edges) / self.surface.grid.cell_size**2
-        return loss, picture
+        return loss, answer
 
     def _choose_views(self) -> _Standing:
         settings = self.settings

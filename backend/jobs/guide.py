@@ -33,11 +33,11 @@ class Seen:
 
 @dataclass(frozen=True)
 class Opinion:
-    """loss: to be added to the stage's other terms. picture: (H, W, 3) in 0..1, what the prior thinks the first view
-    should look like, for the preview. target: (B, C, h, w) pictures that may be fitted again, in the "target" form."""
+    """loss: to be added to the stage's other terms. x0: (1, C, h, w) what the prior thinks the first view should look
+    like, in its own space. target: (B, C, h, w) pictures that may be fitted again, in the "target" form."""
 
     loss: Tensor
-    picture: Tensor
+    x0: Tensor
     target: Tensor | None = None
 
 
@@ -52,7 +52,11 @@ class Guide:
         self.distillation = ScoreDistillation(
             Asking(prior, book, settings.scale),
             DistillationSettings(
-                form=form, weighting=settings.weighting, rescale=settings.rescale, nonfinite="skip"  # type: ignore[arg-type]
+                form=form,  # type: ignore[arg-type]
+                weighting=settings.weighting,  # type: ignore[arg-type]
+                rescale=settings.rescale,
+                cheap_encode=prior.traits.is_latent,
+                nonfinite="skip",
             ),
             generator,
         )
@@ -84,11 +88,15 @@ class Guide:
         t_max = max(self.settings.t_max.at(share), self.settings.t_min + 0.01)
         if self.settings.form != "target":
             result = self.distillation(images, view, t_min=self.settings.t_min, t_max=t_max)
-            return Opinion(result.loss, self.prior.decode(result.x0[:1])[0, :3].permute(1, 2, 0))
+            return Opinion(result.loss, result.x0[:1])
         target = self.distillation.target(
             images.detach(), view, steps=self.settings.target_steps, t_min=self.settings.t_min, t_max=t_max
         )
-        return Opinion(fit(images, target.images), target.images[0, :3].permute(1, 2, 0), target.images)
+        return Opinion(fit(images, target.images), target.x0[:1], target.images)
+
+    def picture(self, opinion: Opinion) -> Tensor:
+        """(H, W, 3) in 0..1: what the prior had in mind, for people. Costs a decoder pass with latent priors."""
+        return self.prior.decode(opinion.x0)[0, :3].permute(1, 2, 0)
 
 
 def fit(images: Tensor, target: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from typing import Any
 
 import platformdirs
 import torch
-from torch import Tensor
 
 from backend.fields.tetrahedral_sdf import TetrahedralSDF
 from backend.fields.texture import TextureField
@@ -20,7 +19,7 @@ from backend.jobs.coarse import CoarseStage, run_coarse
 from backend.jobs.context import JobContext
 from backend.jobs.fine import FineStage, render_surface
 from backend.jobs.finish import Asset, arrays_of, finish
-from backend.jobs.guide import Guide
+from backend.jobs.guide import Guide, Opinion
 from backend.jobs.presets import Preset
 from backend.jobs.previews import Previews, to_bytes
 from backend.jobs.results import MeshResult, versions
@@ -115,11 +114,11 @@ def optimise_coarse(
     if "coarse" in saved:
         stage.load(saved["coarse"])
 
-    def after_step(now: CoarseStage, picture: Tensor) -> None:
+    def after_step(now: CoarseStage, opinion: Opinion) -> None:
         tell(now.share, f"step {now.step} of {now.settings.steps}")
         # The first steps show nothing but the blob that every field starts as.
         if previews.due() and now.step >= 20:
-            previews.of_field(now.field, picture)
+            previews.of_field(now.field, now.guide.picture(opinion))
         if keeper.due():
             keeper.keep(coarse=now.state())
 
@@ -161,14 +160,12 @@ def optimise_fine(
         # The grid may have been laid differently before the crash, so it comes from the checkpoint too.
         stage.surface.load_state_dict(saved["fine"]["surface"])
         stage.load(saved["fine"])
-    picture: Tensor | None = None
     while not stage.finished:
-        # A step that fits an earlier target asks the prior nothing; the picture it had then still stands.
         answer = stage.advance()
-        picture = picture if answer is None else answer
         tell(stage.share, f"step {stage.step} of {stage.settings.steps}")
-        if previews.due():
-            previews.of_surface(stage.surface, stage.texture, picture)
+        if answer is not None and previews.due():
+            guide, opinion = answer
+            previews.of_surface(stage.surface, stage.texture, guide.picture(opinion))
         if keeper.due():
             keeper.keep(coarse=coarse.state(), fine=stage.state())
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The coarse stage against a prior that knows the truth: the object must come out, from any interruption, bit by bit."""
+"""The coarse stage against a prior that knows the truth: the object must come out, from any interruption."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def make_stage(effort: float, seed: int = 0, kind: str = "chair", **changes: Any
 def test_the_object_comes_out() -> None:
     stage, truth = make_stage(0.3)
     while not stage.finished:
-        picture = stage.advance()
-    assert picture.shape == (32, 32, 3) and stage.recoveries == 0
+        opinion = stage.advance()
+    assert stage.guide.picture(opinion).shape == (32, 32, 3) and stage.recoveries == 0
     carried = carry_over(stage, 40, WarpRasteriser())
     assert carried.agreement > 0.85
     points = np.random.default_rng(1).uniform(-1, 1, (40_000, 3)).astype(np.float32)
