@@ -13,8 +13,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
+
 from protocol.client import Client
-from protocol.errors import InternalError, NotConnected
+from protocol.errors import Cancelled, InternalError, NotConnected
 from protocol.local import default_data_folder, read_connection_file
 
 ANSWER_SECONDS = 3.0  # for a hub that has left a connection file
@@ -50,13 +52,14 @@ def any_hub(data: Path | None, alone: bool) -> Iterator[Client]:
 
 @contextlib.contextmanager
 def private_hub() -> Iterator[Client]:
-    """Start a hub and a worker of our own; both have ended and their folder is gone when the context is left."""
+    """A hub and a worker of our own; both have ended when the context is left, and only logs of a failure stay."""
     folder = Path(tempfile.mkdtemp(prefix="maquette-"))
     command = [sys.executable, "-m", "backend.cli", "serve", "--data", str(folder), "--exit-with-parent", "--quiet"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_root(), os.environ.get("PYTHONPATH")]))}
     hub = subprocess.Popen(  # a session of its own, so that Ctrl-C reaches this command alone
         command, stdin=subprocess.DEVNULL, start_new_session=os.name != "nt", env=environment,
     )
+    good = False
     try:
         end = time.monotonic() + START_SECONDS
         while not (folder / "connection.json").exists():
@@ -69,6 +72,10 @@ def private_hub() -> Iterator[Client]:
         with Client.local(folder, software="maquette command") as client:
             client.wait_connected(START_SECONDS)
             yield client
+        good = True
+    except Cancelled:
+        good = True
+        raise
     finally:
         hub.terminate()
         try:
@@ -76,7 +83,20 @@ def private_hub() -> Iterator[Client]:
         except subprocess.TimeoutExpired:
             hub.kill()
             hub.wait()
+        _clean(folder, keep_logs=not good)
+
+
+def _clean(folder: Path, keep_logs: bool) -> None:
+    """Remove a private hub's folder, except for the logs of one that went wrong."""
+    if not keep_logs or not (folder / "logs").exists():
         shutil.rmtree(folder, ignore_errors=True)
+        return
+    for one in folder.iterdir():
+        if one.is_dir() and one.name != "logs":
+            shutil.rmtree(one, ignore_errors=True)
+        elif one.is_file():
+            one.unlink(missing_ok=True)
+    click.echo(f"The logs are in {folder / 'logs'}", err=True)
 
 
 def _root() -> str:
