@@ -21,8 +21,8 @@ from backend.geometry.mesh import Mesh, face_normals, vertex_normals
 from backend.geometry.raster_2d import barycentric, cover
 from backend.geometry.unwrap import uv_charts
 
-# points (N, 3) float32 and unit normals (N, 3) float32 to colours (N, C) in 0..1
-ColourFunction = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.floating]]
+# points (N, 3) float32 to colours (N, C) in 0..1
+ColourFunction = Callable[[NDArray[np.float32]], NDArray[np.floating]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,22 +112,23 @@ def dilate(picture: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArray[np
     return picture[index[0], index[1]]
 
 
-def bake(
-    mesh: Mesh, colour: ColourFunction, size: int, *, chunk: int = 1 << 17
-) -> tuple[NDArray[np.float32], TexelMap]:
-    """(picture (size, size, C) float32 in 0..1 with full margins, the texel map). `colour` is asked in chunks of
-    points.
-    """
+@dataclass(frozen=True, eq=False)
+class Baked:
+    """image (size, size, C) float32 in 0..1, every texel filled; texels, the surface under it."""
+
+    image: NDArray[np.float32]
+    texels: TexelMap
+
+
+def bake(mesh: Mesh, colour: ColourFunction, size: int, *, chunk: int = 1 << 17) -> Baked:
+    """Ask `colour` at the surface point of every texel, in chunks of points, and lay full margins around the charts."""
     texels = texel_map(mesh, size)
-    parts = [
-        np.asarray(colour(texels.points[i : i + chunk], texels.normals[i : i + chunk]), np.float32)
-        for i in range(0, len(texels.points), chunk)
-    ]
+    parts = [np.asarray(colour(texels.points[i : i + chunk]), np.float32) for i in range(0, len(texels.points), chunk)]
     values = np.concatenate(parts) if parts else np.zeros((0, 3), np.float32)
     if not np.isfinite(values).all():
         raise ValueError("the colour field gave values that are not finite while baking")
     picture = texels.picture(np.clip(values, 0.0, 1.0))
-    return dilate(picture, texels.mask).astype(np.float32), texels
+    return Baked(dilate(picture, texels.mask).astype(np.float32), texels)
 
 
 def to_bytes(picture: NDArray[np.floating]) -> NDArray[np.uint8]:
@@ -184,7 +185,7 @@ def seam_error(
     worst = gap.max(1)
     floor = ratio = float("nan")
     if colour is not None:
-        exact, _ = bake(mesh, colour, picture.shape[0])
+        exact = bake(mesh, colour, picture.shape[0]).image
         floor = float(np.sqrt(((sample(exact, one) - sample(exact, two)) ** 2).mean()))
         ratio = rms / max(floor, 1e-12)
     return SeamReport(
