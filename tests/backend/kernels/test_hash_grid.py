@@ -117,6 +117,16 @@ def test_no_points(device):
     assert float(table.grad.abs().sum()) == 0
 
 
+def test_points_that_are_not_numbers_do_no_harm(device):
+    """A diverged run must end in an error that people can read, not in memory that is not ours."""
+    odd = torch.tensor([float("nan"), float("inf"), -float("inf"), 1e30, 0.2], device=device)
+    points = torch.cartesian_prod(odd, odd, odd).requires_grad_()
+    table = torch.ones((CONFIG.entries, 2), device=device, requires_grad=True)
+    hash_encode(points, table, CONFIG).sum().backward()
+    hash_point_gradient(points, table, torch.ones((125, CONFIG.width), device=device), CONFIG).sum().backward()
+    assert bool(torch.isfinite(table.grad).all())
+
+
 @pytest.mark.parametrize("points", [torch.zeros(4, 2), torch.zeros(4, 3, dtype=torch.float64), torch.zeros(12)])
 def test_wrong_points_are_named(points):
     with pytest.raises(ValueError, match=r"points must be \(N, 3\) float32"):

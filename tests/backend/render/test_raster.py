@@ -77,6 +77,22 @@ def test_the_same_picture_every_time(knot):
     assert torch.equal(one.face, two.face) and torch.equal(one.barycentric, two.barycentric)
 
 
+def test_vertices_that_are_not_numbers_do_no_harm(device, generator):
+    odd = [float("nan"), float("inf"), -float("inf"), 1e30, -1e30, 1e10]
+    cameras = orbit_degrees([0, 90], 10.0, size=16).to(device)
+    rasteriser = WarpRasteriser()
+    for k in range(36):
+        vertices = torch.randn((12, 3), generator=generator)
+        vertices[k % 12, k % 3], vertices[(k + 5) % 12, k % 2] = odd[k % 6], odd[k // 6]
+        vertices = vertices.to(device).requires_grad_()
+        faces = torch.randint(12, (20, 3), generator=generator, dtype=torch.int32).to(device)
+        fragments = rasteriser.rasterise(vertices, faces, cameras)
+        image = torch.cat([fragments.mask[..., None].float(), interpolate(vertices, faces, fragments)], -1)
+        smooth = rasteriser.antialias(image, fragments, vertices, faces, cameras)
+        smooth.sum().backward()
+        assert smooth.shape == (2, 16, 16, 4) and vertices.grad.shape == (12, 3)
+
+
 def test_bad_input_is_refused(knot):
     vertices, faces = knot
     cameras = orbit_degrees([0], 0.0, size=8).to(vertices.device)
