@@ -211,6 +211,7 @@ def run(options: argparse.Namespace) -> int:
 
 def keep_logs(data: Path, out: Path) -> None:
     """Copy the hub's and the worker's logs to where the user finds them after a failure."""
+    shutil.rmtree(out, ignore_errors=True)  # those of an earlier run
     logs = sorted(data.rglob("*.log"))
     for log in logs:
         target = out / log.relative_to(data)
