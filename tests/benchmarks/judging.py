@@ -8,7 +8,7 @@ object only leaves the pictures by which it will be judged.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,14 @@ import numpy as np
 import torch
 
 from backend.embedded.objects import ProceduralObject, render
-from backend.embedded.scorer import Scorer
-from backend.embedded.scorer.stock import names_of
-from backend.geometry import compare, health
-from backend.render.cameras import DEFAULT_DISTANCE, orbit
+from backend.embedded.objects.meshing import mesh
+from backend.geometry.compare import compare
+from backend.geometry.health import check
+from backend.geometry.mesh import Mesh
+from backend.geometry.unwrap import measure
+from backend.render.cameras import DEFAULT_DISTANCE, Cameras, orbit
 from tests.benchmarks import measures
-from tests.benchmarks.subjects import Subject, pictures
+from tests.benchmarks.subjects import Subject, normalised, pictures
 
 AGREEMENT_AZIMUTHS = tuple(30.0 * step for step in range(12))
 AGREEMENT_ELEVATION = 20.0
@@ -37,8 +39,7 @@ SHEET_AZIMUTHS = (30.0, 120.0, 210.0, 300.0)
 SHEET_ELEVATION = 20.0
 SHEET_PIXELS = 112
 
-F_SCORE_SHARE = 0.05
-"""A point is found when the other surface is within this share of the truth's bounding-box diagonal."""
+TRUTH_RESOLUTION = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ class Judged:
     sheet_views: np.ndarray
 
 
-def cameras(azimuths: Sequence[float], elevations: Sequence[float] | float, pixels: int):  # noqa: ANN201
+def cameras(azimuths: Sequence[float], elevations: Sequence[float] | float, pixels: int) -> Cameras:
     """Default framing at angles in degrees."""
     azimuth = torch.tensor(azimuths, dtype=torch.float32).deg2rad()
     elevation = torch.tensor(elevations, dtype=torch.float32).deg2rad().expand_as(azimuth)
@@ -76,14 +77,14 @@ def truth_pictures(thing: ProceduralObject, azimuths: Sequence[float], elevation
     return albedo.numpy().astype(np.float32) / 255.0
 
 
-def judge(subject: Subject, thing: ProceduralObject, truth: Subject, seed: int) -> Judged:
+def judge(subject: Subject, thing: ProceduralObject, seed: int) -> Judged:
     """Measures one object against its truth. `seed` draws the surface points of the shape measures."""
     around = pictures(subject, cameras(AGREEMENT_AZIMUTHS, AGREEMENT_ELEVATION, AGREEMENT_PIXELS))
     right = truth_pictures(thing, AGREEMENT_AZIMUTHS, AGREEMENT_ELEVATION, AGREEMENT_PIXELS)
     colour = measures.colour_error(around, right)
     sides = measures.view_agreement(around, right, np.array(AGREEMENT_AZIMUTHS))
     figures: dict[str, Any] = {
-        **shape_figures(subject, thing, truth, seed),
+        **shape_figures(subject, thing, seed),
         "delta_e": colour.mean,
         "delta_e_of_means": colour.of_means,
         "common_mask": colour.common,
@@ -112,9 +113,51 @@ def sheet_pictures(subject: Subject) -> np.ndarray:
     return pictures(subject, cameras(SHEET_AZIMUTHS, SHEET_ELEVATION, SHEET_PIXELS), headlight(SHEET_AZIMUTHS))
 
 
-def shape_figures(subject: Subject, thing: ProceduralObject, truth: Subject, seed: int) -> dict[str, float]:
-    raise NotImplementedError
+def truth_subject(thing: ProceduralObject) -> Subject:
+    """The true object as a mesh with vertex colours, normalised as a delivered mesh is."""
+    vertices, faces, colours = mesh(thing, TRUTH_RESOLUTION)
+    return Subject(normalised(vertices), faces, colours=colours)
+
+
+def shape_figures(subject: Subject, thing: ProceduralObject, seed: int) -> dict[str, float]:
+    """F-score and volume IoU against the truth after alignment (turn about Z, shift, size), and the alignment itself.
+
+    The alignment forgives an object that faces the wrong way; the view figures do not.
+    """
+    truth = truth_subject(thing)
+    found = compare(Mesh(subject.vertices, subject.faces), Mesh(truth.vertices, truth.faces), seed=seed)
+    return {
+        "f_score": found.f_score,
+        "precision": found.precision,
+        "recall": found.recall,
+        "iou": found.iou,
+        "chamfer": found.chamfer,
+        "normal_agreement": found.normal_agreement,
+        "aligned_turn_degrees": math.degrees(found.angle),
+        "aligned_scale": found.scale,
+    }
 
 
 def health_figures(subject: Subject) -> dict[str, Any]:
-    raise NotImplementedError
+    """Whether the mesh is fit to hand over, and how its UVs use the texture (None where it has none)."""
+    found = check(subject.vertices, subject.faces)
+    figures: dict[str, Any] = {
+        **found.to_map(),
+        "outward": found.mismatched_edges == 0 and found.inward_parts == 0,
+    }
+    if subject.uvs is None or subject.texture is None:
+        return figures
+    size = subject.texture.shape[0]
+    uv = measure(Mesh(subject.vertices, subject.faces, uvs=subject.uvs), size)
+    covered = max(uv.utilisation * size * size, 1.0)
+    return {
+        **figures,
+        "charts": uv.charts,
+        "uv_overlap": uv.overlap_texels / covered,
+        "uv_used": uv.utilisation,
+        "uv_flipped_faces": uv.flipped_faces,
+        "uv_stretch": uv.stretch,
+        "texel_density": uv.texel_density,
+        "texel_spread": uv.density_spread,
+        "texture_size": size,
+    }

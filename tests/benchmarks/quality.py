@@ -13,6 +13,7 @@ when every bar is met, 1 when one is missed, 2 when a prompt could not be made a
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import re
 import sys
@@ -26,9 +27,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a file, P
 
 import numpy as np
 import torch
+from PIL import Image
 
 from backend.embedded.objects import ProceduralObject, held_out_prompts
 from backend.embedded.scorer import Scorer
+from backend.geometry.files import write_mesh
+from backend.geometry.mesh import Mesh
 from backend.jobs import TerminalContext
 from backend.jobs import run as run_job
 from protocol.errors import MaquetteError
@@ -63,7 +67,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--choice", type=int, default=2026, help="seed that chooses the held-out prompts")
     parser.add_argument("--only", type=int, nargs="*", help="numbers of the prompts to make, the others are left out")
     parser.add_argument("--out", type=Path, required=True, help="folder for everything that is written")
-    parser.add_argument("--resume", action="store_true", help="keep prompts that were made before with the same settings")
+    parser.add_argument("--resume", action="store_true", help="keep prompts made before with the same settings")
     parser.add_argument("--truth", action="store_true", help="judge the true meshes: the upper bound of every measure")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads, 0 leaves torch's own choice")
     parser.add_argument("--device", default="cpu")
@@ -82,8 +86,6 @@ def generate(case: Case, chosen: argparse.Namespace, folder: Path, cache: dict[s
 
     A prompt that fails with one of the product's own errors gives a report that says so; the others go on.
     """
-    from backend.geometry.files import write_glb
-
     spec = TextTo3DSpec(
         prompt=case.prompt, preset=chosen.preset, prior=chosen.prior, seed=case.seed, effort=chosen.effort
     )
@@ -94,8 +96,14 @@ def generate(case: Case, chosen: argparse.Namespace, folder: Path, cache: dict[s
     except MaquetteError as problem:
         return {"error": problem.to_map(), "seconds": time.perf_counter() - began, "seed": case.seed}
     np.savez(folder / "mesh.npz", **result.arrays)
-    write_glb(folder / "model.glb", result)
+    write_glb(folder / "model.glb", result.arrays)
     return {**result.report, "seconds": time.perf_counter() - began}
+
+
+def write_glb(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """The delivered mesh as a file that any viewer opens."""
+    picture = np.asarray(Image.open(io.BytesIO(arrays["base_colour"].tobytes())).convert("RGB"))
+    write_mesh(path, Mesh(arrays["vertices"], arrays["faces"], uvs=arrays["uvs"]), picture)
 
 
 def made(case: Case, chosen: argparse.Namespace, cache: dict[str, Any]) -> tuple[Subject | None, dict[str, Any]]:
@@ -133,7 +141,7 @@ def measure(case: Case, chosen: argparse.Namespace, cache: dict[str, Any]) -> tu
     }
     if subject is None:
         return {**row, "error": report["error"]}, None
-    judged = judge(subject, case.thing, truth_subject(case.thing), case.seed)
+    judged = judge(subject, case.thing, case.seed)
     folder = case.folder(chosen.out)
     folder.mkdir(parents=True, exist_ok=True)
     sheets.strip(judged.sheet_views).save(folder / "turntable.png", optimize=True)

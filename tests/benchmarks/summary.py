@@ -65,7 +65,9 @@ OF_HEALTH = (
     ("faces", "faces"),
     ("uv_overlap", "UV area that overlaps"),
     ("uv_used", "UV square that is used"),
-    ("texel_spread", "texel density, 95th over 5th percentile"),
+    ("uv_stretch", "UV stretch, 1 is isometric"),
+    ("texel_density", "texels per field unit"),
+    ("texel_spread", "texel density, relative deviation between charts"),
     ("charts", "UV charts"),
 )
 

@@ -76,13 +76,12 @@ def test_a_subject_needs_exactly_one_colouring():
 
 def test_the_mesh_and_the_traced_truth_look_alike():
     from backend.embedded.objects import held_out_prompts, render
+    from backend.embedded.objects.meshing import mesh
 
     _, thing = held_out_prompts(1, 5)[0]
     turns = np.radians(np.arange(12) * 30.0)
     albedo, _ = render([thing] * 12, turns, np.full(12, np.radians(20.0)), np.ones(12), 48)
     truth = albedo.numpy().astype(np.float32) / 255.0
-    from backend.embedded.objects import mesh
-
     vertices, faces, colours = mesh(thing, 64)
     subject = Subject(normalised(vertices), faces, colours=colours)
     seen = pictures(subject, orbit_degrees(list(np.degrees(turns)), 20.0, 48))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-PICTURE_SIZE = 48
+PICTURE_SIZE = 32
 """Pixels along an edge of what the picture tower sees."""
 
 SENTENCE_SIZE = 384
@@ -29,7 +29,7 @@ class Sizes:
     kinds: tuple[str, ...]
     colours: tuple[str, ...]
     patterns: tuple[str, ...]
-    widths: tuple[int, ...] = (32, 64, 128, 192)
+    widths: tuple[int, ...] = (24, 48, 96, 160)
     joint: int = 128
 
     def __post_init__(self) -> None:
@@ -67,7 +67,7 @@ def halving(before: int, after: int) -> nn.Sequential:
 
 
 class PictureTower(nn.Module):
-    """(B, 3, 48, 48) in 0..1 to features (B, widths[-1]): the mean and what stands out most, added."""
+    """(B, 3, 32, 32) in 0..1 to features (B, widths[-1]): the mean and what stands out most, added."""
 
     def __init__(self, sizes: Sizes):
         super().__init__()
@@ -99,7 +99,7 @@ class ScorerNetwork(nn.Module):
         self.log_scale = nn.Parameter(torch.tensor(math.log(1.0 / 0.07)))  # CLIP's start
 
     def embed_pictures(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 3, 48, 48) in 0..1 to unit vectors (B, joint) and features (B, widths[-1])."""
+        """(B, 3, 32, 32) in 0..1 to unit vectors (B, joint) and features (B, widths[-1])."""
         features = self.pictures(pictures)
         return functional.normalize(self.picture_joint(features), dim=-1), features
 

@@ -92,7 +92,7 @@ def test_pictures_vary_repeat_with_the_seed_and_stay_in_range():
 
 def test_the_object_stays_what_it_was():
     albedo, normals = ball(64)
-    middle = varied(albedo, normals, torch.Generator().manual_seed(6))[:, :, 20:28, 20:28].mean(dim=(2, 3))
+    middle = varied(albedo, normals, torch.Generator().manual_seed(6))[:, :, 13:19, 13:19].mean(dim=(2, 3))
     assert (middle[:, 0] > middle[:, 1] + 0.1).all() and (middle[:, 0] > middle[:, 2] + 0.1).all()
 
 

@@ -20,7 +20,7 @@ from protocol.errors import PriorNotFound
 torch.set_num_threads(1)
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 60, 220)}
 KINDS = ("slab", "post")
-SETTINGS = TrainSettings(steps=60, batch=24, warmup=5, others=4, save_every=20, learning_rate=3e-3)
+SETTINGS = TrainSettings(steps=60, shelf=96, fresh=24, batch=24, warmup=5, others=4, save_every=20, learning_rate=3e-3)
 PROMPTS = [f"a {colour} {kind}" for kind in KINDS for colour in COLOURS]
 
 
@@ -37,7 +37,7 @@ def encode(sentences: Sequence[str]) -> Tensor:
 
 def square(kind: str, colour: str) -> Tensor:
     picture = torch.zeros(PICTURE_SIZE, PICTURE_SIZE, 4, dtype=torch.uint8)
-    rows, columns = (slice(18, 30), slice(6, 42)) if kind == "slab" else (slice(6, 42), slice(18, 30))
+    rows, columns = (slice(12, 20), slice(4, 28)) if kind == "slab" else (slice(4, 28), slice(12, 20))
     picture[rows, columns] = torch.tensor([*COLOURS[colour], 255], dtype=torch.uint8)
     return picture
 
@@ -93,7 +93,7 @@ def test_a_swapped_pair_is_ranked_second(trained: Path):
 
 
 def test_a_stopped_run_ends_with_the_same_weights(stock: Stock, tmp_path: Path):
-    settings = TrainSettings(steps=8, batch=6, warmup=2, others=2, save_every=3)
+    settings = TrainSettings(steps=8, shelf=16, fresh=5, batch=6, warmup=2, others=2, save_every=3)
     whole = train(stock, tmp_path / "whole", settings)
     train(stock, tmp_path / "parts", settings, stop_at=5)
     parts = train(stock, tmp_path / "parts", settings)
@@ -102,9 +102,9 @@ def test_a_stopped_run_ends_with_the_same_weights(stock: Stock, tmp_path: Path):
 
 
 def test_a_checkpoint_of_other_settings_is_refused(stock: Stock, tmp_path: Path):
-    train(stock, tmp_path, TrainSettings(steps=2, batch=4, warmup=1, others=0, save_every=1))
+    train(stock, tmp_path, TrainSettings(steps=2, shelf=8, fresh=2, batch=4, warmup=1, others=0, save_every=1))
     with pytest.raises(ValueError, match="other settings"):
-        train(stock, tmp_path, TrainSettings(steps=3, batch=4, warmup=1, others=0, save_every=1))
+        train(stock, tmp_path, TrainSettings(steps=3, shelf=8, fresh=2, batch=4, warmup=1, others=0, save_every=1))
 
 
 def test_the_learning_rate_rises_and_falls_to_nothing():
