@@ -64,17 +64,20 @@ def dataset(
 
 def train(recipe_name: str, data: Path, run: Path, settings: LoopSettings, hours: float | None, steps: int | None,
           finish: bool, decay_last: int, device: str, threads: int, size: str, start: Path | None,
-          extra: dict[str, Path]) -> None:  # fmt: skip
+          autoencoder_run: Path | None = None) -> None:  # fmt: skip
     """Build the recipe `recipe_name` and run it."""
     from .dataset import ShardFolder
+    from .latent_prior import LatentFolder, LatentPrior, autoencoder_key
     from .recipes import build
 
     torch.set_num_threads(threads)
     place = pick_device(device)
-    recipe = build(recipe_name, data, size, place, start, extra)
-    shards = ShardFolder(data)
+    recipe = build(recipe_name, data, size, place, start, autoencoder_run)
+    latent = isinstance(recipe, LatentPrior)
+    shards = LatentFolder(data, autoencoder_key(recipe.vae)) if isinstance(recipe, LatentPrior) else ShardFolder(data)
     if not len(shards):
-        raise click.UsageError(f"{data} holds no shards yet; run the `dataset` command first")
+        first = "`dataset` command, then the `encode` command" if latent else "`dataset` command"
+        raise click.UsageError(f"{data} holds nothing to train on yet; run the {first} first")
     trainer = Trainer(recipe, shards, run, settings, place)
     signal.signal(signal.SIGTERM, lambda *_: setattr(trainer, "stopping", True))
     seconds = None if hours is None else hours * 3600.0
@@ -117,7 +120,7 @@ def pixel(data: Path, run: Path, hours: float | None, steps: int | None, finish:
           start: Path | None) -> None:  # fmt: skip
     """Train the 32 px pixel prior."""
     settings = LoopSettings(batch=batch, learning_rate=learning_rate, seed=seed)
-    train("pixel", data, run, settings, hours, steps, finish, decay_last, device, threads, size, start, {})
+    train("pixel", data, run, settings, hours, steps, finish, decay_last, device, threads, size, start)
 
 
 @main.command()
@@ -127,7 +130,39 @@ def autoencoder(data: Path, run: Path, hours: float | None, steps: int | None, f
                 start: Path | None) -> None:  # fmt: skip
     """Train the f4 autoencoder of the fine prior on 128 px shards."""
     settings = LoopSettings(batch=batch, learning_rate=learning_rate, seed=seed)
-    train("autoencoder", data, run, settings, hours, steps, finish, decay_last, device, threads, size, start, {})
+    train("autoencoder", data, run, settings, hours, steps, finish, decay_last, device, threads, size, start)
+
+
+@main.command()
+@train_options(learning_rate=1e-3, batch=32)
+@click.option("--autoencoder-run", type=click.Path(path_type=Path, exists=True), required=True)
+def latent(data: Path, run: Path, hours: float | None, steps: int | None, finish: bool, decay_last: int, batch: int,
+           learning_rate: float, seed: int, device: str, threads: int, size: str, start: Path | None,
+           autoencoder_run: Path) -> None:  # fmt: skip
+    """Train the fine prior on latents that `encode` wrote; --start takes a pixel prior's checkpoint."""
+    settings = LoopSettings(batch=batch, learning_rate=learning_rate, seed=seed)
+    train("latent", data, run, settings, hours, steps, finish, decay_last, device, threads, size, start,
+          autoencoder_run)  # fmt: skip
+
+
+@main.command()
+@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="128 px shards")
+@click.option("--autoencoder-run", type=click.Path(path_type=Path, exists=True), required=True)
+@click.option("--device", default="auto")
+@click.option("--threads", default=1)
+def encode(data: Path, autoencoder_run: Path, device: str, threads: int) -> None:
+    """Encode every shard with a finished autoencoder; those already encoded are kept. May run beside training."""
+    from .dataset import ShardFolder
+    from .latent_prior import autoencoder_key, encode_shard
+    from .recipes import load_autoencoder
+
+    torch.set_num_threads(threads)
+    place = pick_device(device)
+    vae = load_autoencoder(autoencoder_run).to(place)
+    key = autoencoder_key(vae)
+    for name in ShardFolder(data).names:
+        encode_shard(data / name, vae, key, place)
+        click.echo(f"{name} {key}")
 
 
 @main.command()

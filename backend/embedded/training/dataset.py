@@ -142,8 +142,11 @@ def store(final: Path, things: list[Any], captions: list[list[str]], views: npt.
 
 @dataclass(frozen=True)
 class Batch:
-    """Stored samples as tensors: `albedo` (B, S, S, 4) uint8, `normals` (B, S, S, 3) int8, `views` (B, 3) float32
-    azimuth, elevation, zoom; `tokens` (B, 24, 384) float32, `mask` (B, 24) bool, `sentence` (B, 384) float32."""
+    """Stored samples as tensors, as a `ShardFolder` gives them.
+
+    `albedo` (B, S, S, 4) uint8, `normals` (B, S, S, 3) int8, `views` (B, 3) float32 azimuth, elevation, zoom;
+    `tokens` (B, 24, 384) float32, `mask` (B, 24) bool, `sentence` (B, 384) float32.
+    """
 
     albedo: torch.Tensor
     normals: torch.Tensor
@@ -189,10 +192,22 @@ class ShardFolder:
 
     def rescan(self, names: Sequence[str] | None = None) -> None:
         if names is None:
-            names = sorted(path.name for path in self.folder.glob("shard-*"))
+            names = self.ready()
         known = {shard.name for shard in self.shards}
         self.shards += [Shard(self.folder / name) for name in names if name not in known]
         self._ends = np.cumsum([len(shard) for shard in self.shards], dtype=np.int64)
+
+    def reopen(self, names: Sequence[str]) -> ShardFolder:
+        """The same folder with exactly the shards `names`."""
+        return ShardFolder(self.folder, names)
+
+    def ready(self) -> list[str]:
+        """Names of the shards that may be read now."""
+        return sorted(path.name for path in self.folder.glob("shard-*"))
+
+    def pictures_of(self, shard: Shard, j: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """The two arrays that `gather` stacks as `albedo` and `normals`."""
+        return shard.albedo[j], shard.normals[j]
 
     @property
     def names(self) -> list[str]:
@@ -209,9 +224,7 @@ class ShardFolder:
         """Samples by index; `wording` in [0, 1) picks the caption."""
         count = len(indices)
         which = np.searchsorted(self._ends, indices, side="right")
-        size = self.shards[0].albedo.shape[1]
-        albedo = np.empty((count, size, size, 4), np.uint8)
-        normals = np.empty((count, size, size, 3), np.int8)
+        seen = []
         views = np.empty((count, 3), np.float32)
         tokens = np.zeros((count, TOKENS, WIDTH), np.float32)
         mask = np.zeros((count, TOKENS), bool)
@@ -219,11 +232,13 @@ class ShardFolder:
         for i in range(count):
             shard = self.shards[which[i]]
             j = int(indices[i]) - int(self._ends[which[i]]) + len(shard)
-            albedo[i], normals[i], views[i] = shard.albedo[j], shard.normals[j], shard.views[j]
+            seen.append(self.pictures_of(shard, j))
+            views[i] = shard.views[j]
             rows = shard.caption_rows[shard.owner[j]]
             row = rows[int(wording[i] * len(rows))]
             start, end = shard.token_starts[row], shard.token_starts[row + 1]
             tokens[i, : end - start] = shard.tokens[start:end]
             mask[i, : end - start] = True
             sentence[i] = shard.sentences[row]
+        albedo, normals = (np.stack([pair[k] for pair in seen]) for k in (0, 1))
         return Batch(*(torch.from_numpy(a) for a in (albedo, normals, views, tokens, mask, sentence)))

@@ -134,7 +134,7 @@ class Trainer:
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"].cpu())
         self.rng.bit_generator.state = json.loads(state["rng"])
-        self.shards = ShardFolder(self.shards.folder, state["shards"])
+        self.shards = self.shards.reopen(state["shards"])
         self.step, self.samples, self.skipped = state["step"], state["samples"], state["skipped"]
         self.seconds = state["seconds"]
         self.decay_from, self.decay_steps = state["decay_from"], state["decay_steps"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers import AutoencoderKL
 
 from .loop import Recipe
 
@@ -22,10 +23,17 @@ def averaged_weights(checkpoint: Path) -> dict[str, Any]:
     return dict(zip(weights, state["average"], strict=True))
 
 
-def build(name: str, data: Path, size: str, device: torch.device, start: Path | None, extra: dict[str, Path]) -> Recipe:
-    """The recipe `name` for the shards in `data`; `start` is a checkpoint of a run of the same recipe to begin from."""
+def build(
+    name: str, data: Path, size: str, device: torch.device, start: Path | None, autoencoder_run: Path | None
+) -> Recipe:
+    """The recipe `name` for the shards in `data`.
+
+    `start` is a checkpoint whose averaged weights are the beginning: of the same recipe, or of a pixel prior for the
+    latent one, which also needs `autoencoder_run`, the run folder of its autoencoder.
+    """
     from .autoencoder import Autoencoder, AutoencoderSettings
     from .dataset import ShardFolder
+    from .latent_prior import LATENTS, LatentPrior, LatentSettings, expanded
     from .pixel_prior import PixelPrior, PixelSettings, empty_sentence
     from .sentences import SentenceEncoder
     from .watch import WatchSet
@@ -43,4 +51,22 @@ def build(name: str, data: Path, size: str, device: torch.device, start: Path | 
         if start is not None:
             prior.network.load_state_dict(averaged_weights(start))
         return prior
+    if name == "latent":
+        latent = LatentPrior(LatentSettings(size=size), empty, load_autoencoder(autoencoder_run), device, watch)
+        if start is not None:
+            weights = averaged_weights(start)
+            fresh = weights["conv_in.weight"].shape[1] != LATENTS
+            latent.network.load_state_dict(expanded(weights) if fresh else weights)
+        return latent
     raise ValueError(f"unknown recipe '{name}'")
+
+
+def load_autoencoder(run: Path | None) -> AutoencoderKL:
+    """The autoencoder with the averaged weights of its run, for inference."""
+    from .autoencoder import AutoencoderSettings, build_autoencoder
+
+    if run is None:
+        raise ValueError("the latent prior needs the run folder of its autoencoder (--autoencoder-run)")
+    vae = build_autoencoder(AutoencoderSettings())
+    vae.load_state_dict(averaged_weights(run / "checkpoint.pt"))
+    return vae.eval().requires_grad_(False)

@@ -8,6 +8,7 @@ one number in degrees: 0 is perfect, 90 is a prior that ignores the camera.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,13 @@ def tiles(rows: torch.Tensor, scale: int) -> Image.Image:
 @torch.no_grad()
 def draw_sheet(
     network: torch.nn.Module, schedule: NoiseSchedule, watch: WatchSet, empty: tuple[torch.Tensor, torch.Tensor],
-    path: Path, device: torch.device, guidance: float = 3.0, steps: int = 20,
+    path: Path, device: torch.device, guidance: float = 3.0, steps: int = 20, clip: float = 1.0,
+    latent_shape: tuple[int, int, int] | None = None, decode: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    scale: int = 3,
 ) -> dict[str, Any]:  # fmt: skip
     """Sample every watched object at SHOWN azimuths (albedo), write truth and samples in alternate rows to `path`.
 
+    A latent prior says what it samples by `latent_shape` (C, H, W) and how that becomes a picture by `decode`.
     Returns the mean azimuth error over the objects that vary, and the mean squared error to the truth.
     """
     batch = watch.batch.to(device)
@@ -87,15 +91,17 @@ def draw_sheet(
         empty[1].expand(len(keep), -1),
     )
     generator = torch.Generator(device=device).manual_seed(7)
-    shape = (len(keep), *truth.shape[2:])
+    shape = (len(keep), *(latent_shape or tuple(truth.shape[2:])))
     with torch.autocast(device.type, dtype=torch.bfloat16):
-        drawn = sample(network, schedule, asked, unasked, shape, generator, guidance, steps)
+        drawn = sample(network, schedule, asked, unasked, shape, generator, guidance, steps, clip)
+        if decode is not None:
+            drawn = decode(drawn).clamp(-1, 1)
     drawn = drawn.unflatten(0, (objects, SHOWN))
     errors, variation = read_back(drawn, truth)
     rows = torch.stack([truth[:, :: TURN // SHOWN], drawn], dim=1).flatten(0, 1)
     half = (len(rows) + 1) // 4 * 2  # training objects left, held-out ones right
     sheet = torch.cat([rows[:half], rows[half:]], dim=1) if len(rows) % 4 == 0 else rows
-    tiles(sheet, 3).save(path)
+    tiles(sheet, scale).save(path)
     varied = variation > 0.01
     per_object = [round(float(e), 1) for e in errors.mean(1)]
     return {

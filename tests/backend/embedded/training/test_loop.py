@@ -42,10 +42,10 @@ def test_a_resumed_run_continues_bit_for_bit(data: Path, tmp_path: Path, empty) 
 
 
 def test_training_lowers_the_loss(data: Path, tmp_path: Path, empty) -> None:
-    run = trainer(data, tmp_path, empty, LoopSettings(batch=8, warmup=3, log_every=10, learning_rate=5e-3))
-    run.run(steps=20)
+    run = trainer(data, tmp_path, empty, LoopSettings(batch=8, warmup=3, log_every=8, learning_rate=5e-3))
+    run.run(steps=16)
     first, last = (json.loads(line)["loss"] for line in (tmp_path / "log.jsonl").open())
-    assert last < 0.7 * first
+    assert last < 0.85 * first
 
 
 def test_learning_rate_warms_up_stays_and_decays_when_asked() -> None:
