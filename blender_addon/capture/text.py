@@ -19,9 +19,9 @@ def spec_from(properties: Any, seed: int | None = None) -> Any:
         preset=properties.preset,
         prior=properties.prior.strip(),
         seed=properties.seed if seed is None else seed,
-        size_metres=properties.size_metres,
+        size_metres=round(properties.size_metres, 6),  # Blender keeps 32 bits, which would show in the report
         texture_size=int(properties.texture_size),
-        effort=properties.effort,
+        effort=round(properties.effort, 6),
     )
 
 
