@@ -18,7 +18,7 @@ from backend.hub import states
 from backend.hub.blobs import BlobStore
 from backend.hub.desk import Desk
 from backend.hub.executor import Executor
-from backend.hub.states import Done, Failure, GivenBack, Started, WorkerLost
+from backend.hub.states import Done, Failure, GivenBack, NoWorker, Started, WorkerLost
 from backend.hub.store import JobRow
 from backend.hub.wire import Port, Received
 from protocol import framing
@@ -56,6 +56,7 @@ STUCK_SECONDS = 120.0  # without a beat, for a process that is alive: one long c
 RETURN_SECONDS = 30.0  # after a restart of the hub, for a worker to come back with its lease
 RESEND_SECONDS = 2.0  # before a lease or a cancel that shows no effect is sent again
 TERMINATE_SECONDS = 10.0  # after a cancel, before the process is asked to end (section 9)
+MAX_STILLBORN = 3  # workers in a row that ended before they reported ready, then waiting jobs are told
 KILL_SECONDS = 15.0  # after a cancel, before the process is killed
 
 
@@ -89,6 +90,7 @@ class Back:
         self._clock = clock
         self._workers: dict[str, _Worker] = {}
         self._by_peer: dict[bytes, _Worker] = {}
+        self._stillborn = 0
         self._orphans: dict[str, float] = {}  # job whose worker has not come back yet -> when it is given up
         self._handlers: dict[type[Message], Callable[[_Worker, Any, bytes], None]] = {
             Beat: self._beat, WorkerEvent: self._event, WorkerEphemeral: self._ephemeral, Result: self._result,
@@ -139,6 +141,7 @@ class Back:
             self._by_peer.pop(old.peer, None)
         worker = _Worker(message.worker, peer, message.pid, dict(message.caps), self._clock())
         self._workers[worker.name], self._by_peer[peer] = worker, worker
+        self._stillborn = 0
         self.port.try_send(
             peer, Welcome(framing.MAJOR, f"maquette {__version__}", worker.name.encode(), self.epoch), id
         )
@@ -273,7 +276,10 @@ class Back:
         """Notice workers that ended or fell silent, cancels without effect, and leases nobody came back for."""
         now = self._clock()
         for name, code in self.executor.ended():
+            self._stillborn = 0 if name in self._workers else self._stillborn + 1
             self._lost(name, _crash(code))
+            if self._stillborn >= MAX_STILLBORN:
+                self._tell_waiting(_crash(code))
         for worker in list(self._workers.values()):
             alive = self.executor.alive(worker.name)
             if now - worker.heard > (STUCK_SECONDS if alive else SILENT_SECONDS):
@@ -296,6 +302,15 @@ class Back:
                 )))
                 del self._orphans[name]
         self.dispatch()
+
+    def _tell_waiting(self, last: MaquetteError) -> None:
+        """No worker comes up: better an error now than a job that waits for ever."""
+        error = WorkerCrashed(
+            f"No worker could be started, {self._stillborn} tries in a row. {last.message}",
+            hint="Run `maquette doctor`; logs/worker.log in the hub's data folder has the details.", detail=last.detail,
+        )
+        for job in self.desk.store.jobs_in([states.QUEUED]):
+            self.desk.apply(job, NoWorker(error))
 
     def _lost(self, name: str, error: MaquetteError) -> None:
         worker = self._workers.get(name)

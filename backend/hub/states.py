@@ -6,6 +6,7 @@ microsecond. (Protocol reference, section 9; pausing and input blobs join here w
 
     QUEUED -> LEASED -> RUNNING -> SUCCEEDED
     LEASED, RUNNING -> FAILED                 the recipe failed, or the worker was lost too often
+    QUEUED -> FAILED                          no worker can be started at all
     LEASED, RUNNING -> RETRY_WAIT -> QUEUED   the worker was lost
     LEASED, RUNNING -> QUEUED                 the worker gave the job back
     LEASED, RUNNING -> CANCEL_REQ -> CANCELLED;  QUEUED, RETRY_WAIT -> CANCELLED at once
@@ -82,12 +83,19 @@ class CancelAsked:
 
 
 @dataclass(frozen=True)
+class NoWorker:
+    """No worker process stays alive long enough to take the job."""
+
+    error: MaquetteError
+
+
+@dataclass(frozen=True)
 class RetryDue:
     """The wait after a lost worker is over."""
 
 
-JobEvent = Leased | Started | Done | Failure | WorkerLost | GivenBack | CancelAsked | RetryDue
-EVENTS: tuple[type, ...] = (Leased, Started, Done, Failure, WorkerLost, GivenBack, CancelAsked, RetryDue)
+JobEvent = Leased | Started | Done | Failure | WorkerLost | GivenBack | CancelAsked | NoWorker | RetryDue
+EVENTS: tuple[type, ...] = (Leased, Started, Done, Failure, WorkerLost, GivenBack, CancelAsked, NoWorker, RetryDue)
 
 
 # Actions
@@ -156,6 +164,9 @@ def step(job: JobState, event: JobEvent) -> tuple[JobState, tuple[Action, ...]]:
             return _cancelled(job)
         if state in (LEASED, RUNNING):
             return replace(job, state=CANCEL_REQ), (Record(), SendCancel())
+    elif isinstance(event, NoWorker):
+        if state == QUEUED:
+            return replace(job, state=FAILED), (Record(error=event.error),)
     elif state == RETRY_WAIT:
         return replace(job, state=QUEUED), (Record(),)
     return job, ()

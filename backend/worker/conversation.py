@@ -245,6 +245,8 @@ class Conversation:
             return  # a repeat, or one of the past
         self.held = Held(lease)
         self.leases.append(self.held)
+        if self.state == "warming":  # seconds may pass before the recipe can say anything itself
+            self._slots["progress"] = WorkerEphemeral(lease.job, stage="starting the worker", fence=lease.fence)
         self.beat_soon()
 
     def _cancel(self, job: str, fence: int, now: float) -> None:

@@ -40,6 +40,7 @@ log = logging.getLogger("maquette.worker")
 
 JOBS_MODULE = "MAQUETTE_JOBS_MODULE"  # environment: another module with run(spec, context), used by our tests
 DEFAULT_JOBS = "backend.jobs"
+SCRATCH_SECONDS = 7 * 86400.0  # that the scratch folder of a job which never ended is kept
 
 
 class Worker:
@@ -69,6 +70,7 @@ class Worker:
         """Import and load what jobs need. A recipe that cannot be loaded is every job's error, not a crash loop."""
         began = time.monotonic()
         device: torch.device | None = None
+        sweep(self._data / "scratch", time.time() - SCRATCH_SECONDS)
         try:
             self._jobs = importlib.import_module(self._environ.get(JOBS_MODULE) or DEFAULT_JOBS)
             if "torch" in sys.modules:
@@ -138,6 +140,13 @@ class Worker:
         handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s: %(message)s"))
         logging.getLogger().addHandler(handler)
         return handler
+
+
+def sweep(folder: Path, older_than: float) -> None:
+    """Remove the scratch folders of jobs that ended badly long ago. older_than: seconds since 1970."""
+    for one in folder.iterdir() if folder.is_dir() else ():
+        if one.stat().st_mtime < older_than:
+            shutil.rmtree(one, ignore_errors=True)
 
 
 def typed_error(problem: Exception, folder: Path) -> MaquetteError:

@@ -13,7 +13,7 @@ import pytest
 from hub_process import GUARD, ROOT, HubProcess, wait_for
 
 from protocol.client import new_job_id
-from protocol.errors import Poisoned, TimedOut
+from protocol.errors import Poisoned, TimedOut, WorkerCrashed
 from protocol.messages import TextTo3DSpec
 from protocol.updates import ConnectionState, JobChanged
 
@@ -138,3 +138,22 @@ def test_second_hub_in_the_same_folder_is_refused(hub):
     assert "Another hub already runs" in second.stderr and "--data" in second.stderr
     with hub.client() as client:
         client.wait_connected(GUARD)
+
+
+def test_no_worker_can_be_started(hub, monkeypatch):
+    """A worker that ends before it has said a word, again and again: waiting jobs are told, the hub stays."""
+    broken = hub.folder / "broken"
+    broken.mkdir()
+    (broken / "sitecustomize.py").write_text(
+        "import os, sys\nif 'backend.worker' in sys.orig_argv: os._exit(77)\n"
+    )
+    environment = hub.environment()
+    environment["PYTHONPATH"] = os.pathsep.join([str(broken), environment["PYTHONPATH"]])
+    monkeypatch.setattr(hub, "environment", lambda: environment)
+    hub.start()
+    with hub.client() as client:
+        job = client.submit(TextTo3DSpec("steps=1"))
+        with pytest.raises(WorkerCrashed) as caught:
+            client.wait(job, GUARD)
+        assert caught.value.detail["exit_code"] == 77 and "doctor" in caught.value.hint
+        assert client.state is ConnectionState.READY

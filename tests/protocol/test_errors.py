@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol import errors
@@ -44,6 +44,7 @@ plain = st.recursive(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(plain | st.dictionaries(st.sampled_from(["code", "kind", "message", "detail", "attempt", "stage"]), plain))
 def test_nonsense_becomes_an_error_not_an_exception(values):
     assert isinstance(MaquetteError.from_map(values), MaquetteError)

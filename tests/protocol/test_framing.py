@@ -145,7 +145,7 @@ json_like = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(st.text(max_size=10), json_like, max_size=6), st.binary(min_size=16, max_size=16))
 def test_round_trip(body, name):
     envelope = Envelope("STATE_OF", id=name, body=body, epoch=5)

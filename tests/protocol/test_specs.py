@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.errors import BadRequest, TooLarge
@@ -55,6 +55,7 @@ def test_unknown_fields_are_ignored():
     assert spec_from_map("text_to_3d", {"prompt": "x", "from_the_future": 1}) == TextTo3DSpec("x")
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     prompt=st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=60).filter(str.strip),
     seed=st.none() | st.integers(0, 2**63 - 1),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -98,6 +99,7 @@ def test_job_through_two_clients(bench):
         assert np.array_equal(client.jobs[job].result.arrays["vertices"], arrays["vertices"])
     assert sum(isinstance(one, JobFinished) for one in seen) == 2
     bench.turns()
+    assert [one.name for one in threading.enumerate() if one is not threading.main_thread()] == []  # Blender's rule
     assert not bench.hub.front.busy  # nothing keeps it awake
 
 

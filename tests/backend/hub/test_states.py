@@ -27,6 +27,7 @@ from backend.hub.states import (
     GivenBack,
     JobState,
     Leased,
+    NoWorker,
     Record,
     RetryDue,
     SendCancel,
@@ -43,12 +44,14 @@ FAILURE = EmptySurface("Nothing there.")
 CRASH = WorkerCrashed("The worker was ended by signal 9.", detail={"signal": 9})
 EXAMPLES = {
     Leased: Leased("w2", 8), Started: Started(), Done: Done(), Failure: Failure(FAILURE), WorkerLost: WorkerLost(CRASH),
-    GivenBack: GivenBack(), CancelAsked: CancelAsked(), RetryDue: RetryDue(),
+    GivenBack: GivenBack(), CancelAsked: CancelAsked(), NoWorker: NoWorker(CRASH),
+    RetryDue: RetryDue(),
 }
 # Every pair that means something; all others must change nothing.
 EXPECTED = {
     (QUEUED, Leased): (LEASED, {Record, SendLease}),
     (QUEUED, CancelAsked): (CANCELLED, {Record}),
+    (QUEUED, NoWorker): (FAILED, {Record}),
     (LEASED, Started): (RUNNING, {Record}),
     (LEASED, Done): (SUCCEEDED, {Record}),
     (LEASED, Failure): (FAILED, {Record}),

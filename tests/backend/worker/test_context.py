@@ -8,6 +8,7 @@ import inspect
 import io
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from backend.worker.context import WorkerContext
 from backend.worker.conversation import Held
 from backend.worker.pictures import png_bytes
-from backend.worker.process import plain, typed_error
+from backend.worker.process import plain, sweep, typed_error
 from protocol.arrays import from_payload
 from protocol.errors import Cancelled, EmptySurface, InternalError, LeaseLost, OutOfMemory, OutOfSpace
 from protocol.worker_messages import Lease
@@ -111,6 +112,16 @@ def test_report_becomes_plain(tmp_path):
     text = json.dumps(plain(report), allow_nan=False)
     expected = {"a": 1.5, "b": [None, 3], "c": str(tmp_path), "5": {"d": [True, None]}, "e": [[1.0, 0.0], [0.0, 1.0]]}
     assert json.loads(text) == expected
+
+
+def test_old_scratch_is_swept(tmp_path):
+    for name, age in (("old", 100.0), ("new", 300.0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "checkpoint.pt").touch()
+        os.utime(tmp_path / name, (age, age))
+    sweep(tmp_path, 200.0)
+    sweep(tmp_path / "nowhere", 200.0)
+    assert [one.name for one in tmp_path.iterdir()] == ["new"]
 
 
 def test_errors_get_their_names(tmp_path):
