@@ -124,8 +124,6 @@ def follow(client: Client, job: str, timeout: float | None) -> Result:
 
 def write_files(out: Path, result: Result, extra: dict[str, Any]) -> list[str]:
     """Write what the job made; gives the file names. Raises OutOfSpace when the disk is full."""
-    from backend.geometry.files import write_glb
-
     written = []
     try:
         for array, name in (("base_colour", "base_colour.png"), ("thumbnail", "preview.png")):
@@ -133,9 +131,34 @@ def write_files(out: Path, result: Result, extra: dict[str, Any]) -> list[str]:
                 (out / name).write_bytes(result.arrays[array].tobytes())
                 written.append(name)
         write_glb(out / "model.glb", result)
+        written.insert(0, "model.glb")
         report = {**result.report, **extra}
         (out / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
     except OSError as problem:
         raise OutOfSpace(f"The files could not be written to {out}: {problem.strerror}.",
                          hint="Free some space or choose another --out.") from problem
-    return ["model.glb", *written, "report.json"]
+    return [*written, "report.json"]
+
+
+def write_glb(path: Path, result: Result) -> None:
+    """The mesh with its texture and material as one glTF binary file."""
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    from backend.geometry.files import Material, write_mesh
+    from backend.geometry.mesh import Mesh
+
+    arrays = result.arrays
+    mesh = Mesh(arrays["vertices"], arrays["faces"], uvs=arrays.get("uvs"))
+    picture = None
+    if "base_colour" in arrays:
+        picture = np.asarray(Image.open(io.BytesIO(arrays["base_colour"].tobytes())).convert("RGB"))
+    given = result.report.get("material") or {}
+    default = Material()
+    material = Material(
+        roughness=float(given.get("roughness", default.roughness)),
+        metallic=float(given.get("metallic", default.metallic)),
+    )
+    write_mesh(path, mesh, picture, material)
