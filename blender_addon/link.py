@@ -40,6 +40,13 @@ time passes without a chance to hear the answer."""
 
 RESTART_AFTER_S = 10.0
 """A hub that lived longer than this is started again when it ends; one that ends sooner would only end again."""
+START_TRIES = 3
+START_PAUSE_S = 2.0
+"""Except at first: a hub that is just being stopped holds the data folder for some seconds more."""
+
+
+QUIT_PATIENCE_S = 1.0
+"""How long Blender's window may stand still for a hub that ends."""
 
 
 class State(enum.Enum):
@@ -66,6 +73,7 @@ class Link:
         self._is_local = False
         self._waiting_since = 0.0
         self._looks = 0
+        self._starts = 0
 
     # --- how it stands ---
 
@@ -95,6 +103,7 @@ class Link:
         if self._client is not None and self.problem is None:
             return
         self.disconnect()
+        self._starts = 0
         try:
             self._open()
         except wire.errors.MaquetteError as error:
@@ -126,12 +135,15 @@ class Link:
         self._waiting_since, self._looks = self._clock(), 0
 
     def disconnect(self) -> None:
-        """Say goodbye and end the hub if this link started it; its jobs stay in its store."""
+        """Say goodbye and end the hub if this link started it; its jobs stay in its store.
+
+        With a window Blender does not wait until the hub has put its worker away: it does that by itself.
+        """
         if self._client is not None:
             self._client.close()
             self._client = None
         if self._hub is not None:
-            self._hub.stop()
+            self._hub.stop(local_hub.STOP_LIMIT_S if bpy.app.background else QUIT_PATIENCE_S)
             self._hub = None
         self.problem = None
 
@@ -141,6 +153,7 @@ class Link:
     def _start_hub(self) -> None:
         python = local_hub.find_python(preferences.settings().python, os.environ, compat.python_executable())
         self._hub = local_hub.LocalHub(python, self._folder(), os.environ)
+        self._starts += 1
 
     @staticmethod
     def _software() -> str:
@@ -152,15 +165,18 @@ class Link:
             return
         now = self._clock()
         if self._client.state is wire.updates.ConnectionState.READY:
-            self._waiting_since, self._looks = now, 0
+            self._waiting_since, self._looks, self._starts = now, 0, 0
         elif not self._is_local:
             return
         elif self._hub is not None:
-            if not self._hub.alive() and self._hub.age > RESTART_AFTER_S:
-                log.warning("the hub of this machine ended; starting it again")
-                self._hub.stop()
-                self._start_hub()  # its store has the jobs, and the client goes on where it was
-            self._hub.ready()
+            if self._hub.alive():
+                self._hub.ready()
+            elif self._hub.age > RESTART_AFTER_S or self._starts < START_TRIES:
+                if self._hub.age > START_PAUSE_S:
+                    log.warning("the hub of this machine ended; starting it again")
+                    self._start_hub()  # its store has the jobs, and the client goes on where it was
+            else:
+                self._hub.ready()  # raises with what it said
         elif now - self._waiting_since > FOUND_HUB_S and self._looks >= FOUND_HUB_LOOKS:
             self._start_hub()
         else:

@@ -100,13 +100,15 @@ class LocalHub:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def stop(self) -> None:
-        """End it and wait for that, a few seconds at most."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(STOP_LIMIT_S)
-            except subprocess.TimeoutExpired:
+    def stop(self, patience_s: float = STOP_LIMIT_S) -> None:
+        """Ask it to end and wait for that, `patience_s` at most; only one that had its full time is killed."""
+        if self._process.poll() is not None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            if patience_s >= STOP_LIMIT_S:
                 self._process.kill()
                 self._process.wait(STOP_LIMIT_S)
 

@@ -195,3 +195,14 @@ def test_the_wrong_key_is_told(fake_hub, tmp_path):
     assert bpy.ops.maquette.connect() == {"FINISHED"}  # takes the waiting job up again
     link.current().wait(job.id, timeout=20.0)
     assert job.state == "DONE"
+
+
+def test_a_hub_that_cannot_start_is_tried_again_and_then_explained(addon, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.exit('there is no backend here')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(link, "START_PAUSE_S", 0.1)
+    job = press("ball")
+    with pytest.raises(wire.errors.NotConnected, match="there is no backend here"):
+        link.current().wait(job.id, timeout=30.0)
+    assert link.current()._starts == link.START_TRIES
+    assert link.current().state is link.State.PROBLEM and not job.over
