@@ -148,3 +148,10 @@ class JobTable:
         """The job ended without a result; somebody's wish is told apart from a fault."""
         job.state = "CANCELLED" if isinstance(error, wire.errors.Cancelled) else "FAILED"
         job.error, job.seconds_left, job.ended = error, None, now
+
+
+def latest_previews(updates: list[Any]) -> list[Any]:
+    """The updates without preview meshes that a later one of the same job replaces anyway."""
+    kind = wire.updates.PreviewMesh
+    last = {update.job: index for index, update in enumerate(updates) if isinstance(update, kind)}
+    return [update for index, update in enumerate(updates) if not isinstance(update, kind) or last[update.job] == index]

@@ -24,7 +24,7 @@ from .apply import preview, result
 from .apply.image import BrokenImage
 from .apply.mesh import BrokenMesh
 from .apply.placement import Place, object_name
-from .jobs import Job, JobTable
+from .jobs import Job, JobTable, latest_previews
 
 log = logging.getLogger(__name__)
 
@@ -218,20 +218,9 @@ class Link:
         except wire.errors.MaquetteError as error:
             self.problem = error
             return True
-        for update in self._latest_previews(updates):
+        for update in latest_previews(updates):
             self._handle(update)
         return bool(updates)
-
-    @staticmethod
-    def _latest_previews(updates: list[Any]) -> list[Any]:
-        """The updates without preview meshes that a later one of the same job replaces anyway."""
-        kind = wire.updates.PreviewMesh
-        last = {update.job: index for index, update in enumerate(updates) if isinstance(update, kind)}
-        return [
-            update
-            for index, update in enumerate(updates)
-            if not isinstance(update, kind) or last[update.job] == index
-        ]
 
     def _handle(self, update: Any) -> None:
         kinds = wire.updates
