@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
@@ -52,6 +51,7 @@ from .messages import (
     Watch,
     Welcome,
 )
+from .requests import Requests
 from .specs import JobSpec
 from .updates import (
     ConnectionChanged,
@@ -72,22 +72,9 @@ from .updates import (
 )
 
 CTL, BLK = "ctl", "blk"
-FIRST_RESEND, LAST_RESEND = 1.0, 5.0  # seconds between repeats of a request that is not answered
 PING_AFTER = 5.0  # seconds without a word from the hub (reference, section 7)
 DEAD_AFTER = 10.0  # seconds without an answer to that ping
 MAX_PREVIEW_BYTES = 16 << 20
-
-
-@dataclass
-class _Request:
-    """A request that waits for its answer. id: of its message; sent: how often."""
-
-    message: Message
-    channel: str
-    id: bytes
-    due: float = 0.0
-    wait: float = FIRST_RESEND
-    sent: int = 0
 
 
 class Session:
@@ -105,7 +92,7 @@ class Session:
         self.outbox: dict[str, deque[list[Buffer]]] = {CTL: deque(), BLK: deque()}
         self.dropped = 0  # messages that were not readable
         self._ready = {CTL: False, BLK: False}
-        self._requests: dict[Hashable, _Request] = {}
+        self._requests = Requests(self._post, new_id)
         self._downloads = Downloads(lambda message: self._post(BLK, message))
         self._counters: dict[tuple[str, str], int] = {}
         self._handlers: dict[type[Message], Callable[[Any, str, bytes, float], None]] = {
@@ -151,10 +138,10 @@ class Session:
 
     def tick(self, now: float) -> None:
         """Time passed: repeat requests, ping, give up on a silent hub."""
-        for request in list(self._requests.values()):
+        for request in self._requests:
             greeting = isinstance(request.message, Hello)
             if request.due <= now and (greeting or self._ready[request.channel]) and not self.outbox[request.channel]:
-                self._send_request(request, now)
+                self._requests.send(request, now)
         self._downloads.tick(now)
         if self.state is not ConnectionState.READY:
             return
@@ -184,7 +171,7 @@ class Session:
         if waiting is None:
             self._request(("cancel", job), CTL, Cancel(job), now)
         elif not waiting.sent:
-            del self._requests[("submit", job)]
+            self._requests.forget(("submit", job))
             view.state = "CANCELLED"
             self._fail_job(view, Cancelled())
 
@@ -197,7 +184,7 @@ class Session:
         """Stop following a job; it goes on at the hub."""
         self.jobs.pop(job, None)
         for kind in ("submit", "cancel", "watch"):
-            self._requests.pop((kind, job), None)
+            self._requests.forget((kind, job))
         for kind in ("result", "preview_mesh", "preview_image"):
             self._downloads.drop((kind, job))
             self._counters.pop((job, kind), None)
@@ -226,10 +213,7 @@ class Session:
         self._pinged = None
         self._counters.clear()
         self._downloads.disconnected()
-        for key in [key for key, one in self._requests.items() if isinstance(one.message, (Hello, Resume))]:
-            del self._requests[key]
-        for request in self._requests.values():
-            request.due, request.wait = 0.0, FIRST_RESEND
+        self._requests.connection_lost((Hello, Resume))
 
     def _greet(self, channel: str, now: float) -> None:
         sid = self.welcome.sid if self.welcome is not None and channel == BLK else b""
@@ -240,28 +224,14 @@ class Session:
         self.outbox[channel].append(framing.encode(message.to_envelope(id=id)))
 
     def _request(self, key: Hashable, channel: str, message: Message, now: float) -> None:
-        self._requests[key] = request = _Request(message, channel, self.new_id())
+        request = self._requests.add(key, channel, message)
         if isinstance(message, Hello) or self._ready[channel]:
-            self._send_request(request, now)
-
-    def _send_request(self, request: _Request, now: float) -> None:
-        self._post(request.channel, request.message, request.id)
-        request.sent += 1
-        request.due = now + request.wait
-        request.wait = min(request.wait * 2, LAST_RESEND)
-
-    def _answered(self, re: bytes) -> Hashable:
-        """The key of the request that this message answers, now no longer waiting; None when there is none."""
-        for key, request in self._requests.items():
-            if re and request.id == re:
-                del self._requests[key]
-                return key
-        return None
+            self._requests.send(request, now)
 
     # What the hub says
 
     def _on_welcome(self, message: Welcome, channel: str, re: bytes, now: float) -> None:
-        if self._answered(re) != ("hello", channel):
+        if self._requests.answered(re) != ("hello", channel):
             return
         self._ready[channel] = True
         if channel == BLK:
@@ -270,16 +240,16 @@ class Session:
         self.welcome = message
         self._become(ConnectionState.READY, None)
         self._greet(BLK, now)
-        for request in self._requests.values():
+        for request in self._requests:
             if request.channel == CTL and not isinstance(request.message, Hello):
-                self._send_request(request, now)
+                self._requests.send(request, now)
         running = [one for one in self.jobs.values() if not one.ended and ("submit", one.job) not in self._requests]
         for begin in range(0, len(running), MAX_JOBS):
             part = {one.job: one.seq for one in running[begin : begin + MAX_JOBS]}
             self._request(("resume", begin), CTL, Resume(part), now)
 
     def _on_rejected(self, message: Rejected, channel: str, re: bytes, now: float) -> None:
-        key = self._answered(re)
+        key = self._requests.answered(re)
         if type(key) is tuple and key[0] == "hello":
             self._lose()
             self._become(ConnectionState.REFUSED, message.error)
@@ -290,7 +260,7 @@ class Session:
 
     def _on_accepted(self, message: Accepted, channel: str, re: bytes, now: float) -> None:
         view = self.jobs.get(message.job)
-        if self._answered(re) != ("submit", message.job) or view is None:
+        if self._requests.answered(re) != ("submit", message.job) or view is None:
             return
         if view.state == "SUBMITTING":
             view.state = "QUEUED"
@@ -300,7 +270,7 @@ class Session:
             self._request(("cancel", message.job), CTL, Cancel(message.job), now)
 
     def _on_jobs(self, message: Jobs, channel: str, re: bytes, now: float) -> None:
-        key = self._answered(re)
+        key = self._requests.answered(re)
         if key == ("list",):
             self.updates.append(JobsListed(message.jobs))
 
@@ -320,7 +290,7 @@ class Session:
         view.state, view.attempt = message.state, message.attempt
         self.updates.append(JobChanged(message.job, message.state, message.attempt, message.text))
         if view.ended:
-            self._requests.pop(("cancel", message.job), None)
+            self._requests.forget(("cancel", message.job))
             self._post(CTL, Ack(message.job, message.seq))
         if message.state == "SUCCEEDED":
             self._fetch_result(view, message, now)
@@ -371,7 +341,7 @@ class Session:
         elif isinstance(error, UnknownBlob) and type(error.detail.get("hash")) is bytes:
             self._downloads.missing(error.detail["hash"])
         elif isinstance(error, UnknownJob):
-            self._answered(re)
+            self._requests.answered(re)
             view = self.jobs.get(message.job)
             if view is not None and not view.ended and ("submit", message.job) not in self._requests:
                 view.state = "FAILED"
@@ -379,7 +349,7 @@ class Session:
         elif isinstance(error, (NotAllowed, VersionMismatch)):
             self._become(self.state, error)
         elif not error.retryable:  # a retryable one, such as a full disk, leaves the request waiting for its turn
-            self._answered(re)
+            self._requests.answered(re)
 
     # Results and previews
 

@@ -9,24 +9,26 @@ the newest wins. Bulk bytes go out against the credit that the client gave, one 
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from functools import partial
+from typing import Any
 
 from backend import __version__
 from backend.hub.blobs import BlobStore
 from backend.hub.desk import Desk
+from backend.hub.newest import Newest
 from backend.hub.states import FINAL, CancelAsked
+from backend.hub.streams import WINDOW, Source, Streams
 from backend.hub.wire import Gone, Port, Received
 from protocol import framing
-from protocol.arrays import FRAME_BYTES, IN_BLOB, Descriptor, from_payload
+from protocol.arrays import FRAME_BYTES
 from protocol.errors import (
-    BadRequest,
     MaquetteError,
     NotAllowed,
     OutOfSpace,
-    QuotaExceeded,
     UnknownBlob,
     UnknownJob,
     UnknownSession,
@@ -36,16 +38,13 @@ from protocol.errors import (
 from protocol.fields import Message, read
 from protocol.messages import (
     CLIENT_TO_HUB,
-    MAX_INLINE_PREVIEW,
     Accepted,
     Ack,
     BlobGet,
     Bye,
     Cancel,
-    Chunk,
     Credit,
     Draining,
-    Ephemeral,
     Error,
     Get,
     Hello,
@@ -65,31 +64,7 @@ log = logging.getLogger("maquette.hub")
 
 LOCAL_USER = "local"
 SILENT_SECONDS = 120.0  # without a word from a client, then its session is closed; its jobs go on
-MAX_STREAMS = 8  # open at once in one session (protocol reference, section 15)
-WINDOW = 4 << 20  # credit that a client may give at once, section 6
-CHUNKS_A_TURN = 16  # so that control messages never wait behind bulk
 EVENTS_A_TURN = 32
-
-
-@dataclass
-class _Stream:
-    hash: bytes
-    size: int
-    offset: int
-    credit: int
-    file: BinaryIO | None = None
-    memory: memoryview | None = None
-
-    def read(self, count: int) -> bytes | memoryview:
-        if self.memory is not None:
-            return self.memory[self.offset : self.offset + count]
-        assert self.file is not None
-        self.file.seek(self.offset)
-        return self.file.read(count)
-
-    def close(self) -> None:
-        if self.file is not None:
-            self.file.close()
 
 
 @dataclass
@@ -102,13 +77,7 @@ class _Session:
     sent: dict[str, int] = field(default_factory=dict)  # watched job -> last event number sent
     behind: set[str] = field(default_factory=set)  # watched jobs that may have events to send
     stale: set[tuple[str, str]] = field(default_factory=set)  # (job, kind) whose newest ephemeral was not sent yet
-    streams: dict[int, _Stream] = field(default_factory=dict)
-
-
-@dataclass
-class _Slot:
-    message: Ephemeral
-    blobs: dict[bytes, memoryview]
+    streams: Streams = field(default_factory=Streams)
 
 
 class Front:
@@ -125,9 +94,7 @@ class Front:
         self._on_work = on_work
         self._by_peer: dict[bytes, tuple[_Session, str]] = {}
         self._sessions: dict[bytes, _Session] = {}
-        self._slots: dict[tuple[str, str], _Slot] = {}
-        self._retired: dict[str, _Slot] = {}  # the preview before the newest, which a client may still be fetching
-        self._counter = 0
+        self._newest = Newest()
         self._requests: dict[type[Message], Callable[[_Session, Any, bytes], None]] = {
             Submit: self._submit, Cancel: self._cancel, Get: self._get, List: self._list, Watch: self._watch,
             Resume: self._resume, Ack: self._ack, Ping: self._ping, Bye: self._bye,
@@ -144,10 +111,7 @@ class Front:
     @property
     def busy(self) -> bool:
         """Whether there is something that can be sent at once, without waiting for a message."""
-        return any(
-            one.behind or one.stale or any(stream.credit > 0 for stream in one.streams.values())
-            for one in self._sessions.values()
-        )
+        return any(one.behind or one.stale or one.streams.ready for one in self._sessions.values())
 
     # Messages that come in
 
@@ -193,7 +157,7 @@ class Front:
             if session is None:
                 raise UnknownSession("The hub does not know this session.", hint="Greet on the control connection.")
             self._by_peer.pop(session.blk, None)
-            self._end_streams(session)
+            session.streams.end_all()
             session.blk = peer
         else:
             old = self._by_peer.get(peer)
@@ -250,7 +214,7 @@ class Front:
     def _follow(self, session: _Session, job: str, after_seq: int) -> None:
         session.sent[job] = after_seq
         session.behind.add(job)
-        session.stale.update(slot for slot in self._slots if slot[0] == job)
+        session.stale.update(self._newest.of(job))
 
     def _ack(self, session: _Session, message: Ack, id: bytes) -> None:
         if message.job in session.sent and self.desk.store.job(message.job).life.state in FINAL:
@@ -263,35 +227,20 @@ class Front:
         self._close(session)
 
     def _blob_get(self, session: _Session, message: BlobGet, id: bytes) -> None:
-        if len(session.streams) >= MAX_STREAMS and message.stream not in session.streams:
-            raise QuotaExceeded(f"At most {MAX_STREAMS} streams may be open at once.")
-        for slot in (*self._slots.values(), *self._retired.values()):
-            if message.hash in slot.blobs:
-                data = slot.blobs[message.hash]
-                stream = _Stream(message.hash, len(data), message.offset, 0, memory=data)
-                break
-        else:
-            if not self.desk.store.blob_is_of(message.hash, session.user):
-                raise UnknownBlob("The hub does not hold these bytes.", detail={"hash": message.hash})
-            file = self.blobs.open(message.hash)
-            stream = _Stream(message.hash, self.blobs.path(message.hash).stat().st_size, message.offset, 0, file=file)
-        if message.offset > stream.size:
-            stream.close()
-            raise BadRequest(f"Offset {message.offset} is beyond the {stream.size} bytes of the blob.", path="offset")
-        stream.credit = min(message.credit, WINDOW)
-        old = session.streams.pop(message.stream, None)
-        if old is not None:
-            old.close()
-        session.streams[message.stream] = stream
+        session.streams.begin(message, lambda digest: self._source(session, digest))
+
+    def _source(self, session: _Session, digest: bytes) -> Source:
+        """The bytes of a preview, or of one of the user's own results. Raises UnknownBlob."""
+        preview = self._newest.find(digest)
+        if preview is not None:
+            return preview
+        if not self.desk.store.blob_is_of(digest, session.user):
+            raise UnknownBlob("The hub does not hold these bytes.", detail={"hash": digest})
+        file = self.blobs.open(digest)
+        return Source(os.fstat(file.fileno()).st_size, file=file)
 
     def _credit(self, session: _Session, message: Credit, id: bytes) -> None:
-        stream = session.streams.get(message.stream)
-        if stream is None:
-            return
-        if message.bytes == 0:
-            session.streams.pop(message.stream).close()
-        else:
-            stream.credit = min(stream.credit + message.bytes, WINDOW)
+        session.streams.credit(message)
 
     # What goes out by itself
 
@@ -301,32 +250,14 @@ class Front:
             if job in session.sent:
                 session.behind.add(job)
         if self.desk.store.job(job).life.state in FINAL:
-            for kind in ("progress", "preview_mesh", "preview_image"):
-                self._slots.pop((job, kind), None)
-                self._retired.pop(job, None)
+            self._newest.drop(job)
 
     def ephemeral(self, message: WorkerEphemeral) -> None:
         """A worker's newest progress or preview: kept in its slot, offered to whoever watches the job."""
-        self._counter += 1
-        arrays: tuple[Descriptor, ...] = message.arrays
-        payload, blobs = message.payload, {}
-        if sum(len(one) for one in payload) > MAX_INLINE_PREVIEW:
-            views = from_payload(arrays, payload)
-            blobs = {one.hash: memoryview(views[one.name].reshape(-1).view("u1").data) for one in arrays if one.size}
-            arrays = tuple(Descriptor(a.name, a.dtype, a.shape, a.size, a.hash, IN_BLOB) for a in arrays)
-            payload = ()
-        else:
-            payload = tuple(bytes(one) for one in payload)  # the receive buffer is not kept
-        slot = (message.job, message.kind)
-        if slot in self._slots and self._slots[slot].blobs:
-            self._retired[message.job] = self._slots[slot]
-        self._slots[slot] = _Slot(Ephemeral(
-            message.job, self.desk.store.job(message.job).last_seq, self._counter, message.kind, message.stage,
-            message.fraction, message.text, message.seconds_left, arrays, payload,
-        ), blobs)
+        key = self._newest.put(message, self.desk.store.job(message.job).last_seq)
         for session in self._sessions.values():
             if message.job in session.sent:
-                session.stale.add(slot)
+                session.stale.add(key)
 
     def pump(self) -> bool:
         """Send what can be sent. False when every peer that has something to get is slow."""
@@ -335,13 +266,13 @@ class Front:
             try:
                 moved |= self._pump_events(session)
                 moved |= self._pump_ephemeral(session)
-                moved |= self._pump_streams(session)
+                moved |= session.streams.pump(partial(self.port.send, session.blk))
             except Gone:
                 self._close(session)
                 moved = True
             except (OSError, OutOfSpace) as problem:
                 log.error("a stream could not be read: %s", problem)
-                self._end_streams(session)
+                session.streams.end_all()
         return moved
 
     def _pump_events(self, session: _Session) -> bool:
@@ -359,32 +290,11 @@ class Front:
     def _pump_ephemeral(self, session: _Session) -> bool:
         moved = False
         for key in list(session.stale):
-            slot = self._slots.get(key)
-            if slot is not None and not self.port.send(session.ctl, slot.message):
+            message = self._newest.get(key)
+            if message is not None and not self.port.send(session.ctl, message):
                 return moved
             session.stale.discard(key)
             moved = True
-        return moved
-
-    def _pump_streams(self, session: _Session) -> bool:
-        moved = False
-        for _ in range(CHUNKS_A_TURN):
-            sent = False
-            for name, stream in list(session.streams.items()):
-                count = min(FRAME_BYTES, stream.credit, stream.size - stream.offset)
-                if count > 0:
-                    data = stream.read(count)
-                    if not data or not self.port.send(
-                        session.blk, Chunk(name, stream.hash, stream.offset, stream.size, (data,))
-                    ):
-                        continue
-                    stream.offset += len(data)
-                    stream.credit -= len(data)
-                    sent = moved = True
-                if stream.offset >= stream.size:
-                    session.streams.pop(name).close()
-            if not sent:
-                break
         return moved
 
     def tick(self) -> None:
@@ -398,13 +308,8 @@ class Front:
         for session in list(self._sessions.values()):
             self.port.try_send(session.ctl, Draining(reason))
 
-    def _end_streams(self, session: _Session) -> None:
-        for stream in session.streams.values():
-            stream.close()
-        session.streams.clear()
-
     def _close(self, session: _Session) -> None:
-        self._end_streams(session)
+        session.streams.end_all()
         self._sessions.pop(session.sid, None)
         self._by_peer.pop(session.ctl, None)
         self._by_peer.pop(session.blk, None)
