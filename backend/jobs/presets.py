@@ -175,7 +175,7 @@ DRAFT = Preset(
         learning_rate=0.01,  # [TS]
         camera=CameraRange(elevation=(-10.0, 50.0), zoom=(0.95, 1.05)),  # inside what the prior was trained on
         light=LightRange(begin=0.4, lit=0.5, textureless=0.0),
-        # [ours] scale: 1 melts everything into a ball, 4 bleaches colours; 2 gave shape and colour (IoU 0.45, 0.67, and a
+        # [ours] scale: 1 melts everything into a ball, 4 bleaches colours; 2 keeps both (IoU 0.45, 0.67, and a
         # white mushroom). A prior of a narrow domain is sure of itself; the 100 of open-domain priors would burn it.
         guidance=Guidance(form="clean", scale=2.0, weighting="uniform", t_min=0.05, t_max=Ramp(0.98, 0.4, 0.1, 1.0)),
         orientation=Ramp(0.0, 0.02, 0.2, 0.6),
