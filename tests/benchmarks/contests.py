@@ -20,9 +20,6 @@ from backend.geometry.tetrahedra import marching_tetrahedra, tetrahedral_grid
 from tests.benchmarks import ordinary
 from tests.benchmarks.timing import Race, race
 
-HASH_POINTS = 65_536
-HASH_LEVELS = 16
-HASH_BAR = 8.0
 TETRAHEDRA_CLASS = 128
 TETRAHEDRA_BAR = 3.0
 UNWRAP_FACES = 40_000

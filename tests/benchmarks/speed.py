@@ -23,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # run as a file, P
 
 import torch
 
-from tests.benchmarks import contests
+from tests.benchmarks import contests, kernels
 from tests.benchmarks.timing import Race, seconds_text, table
 
 CONTESTS: dict[str, Callable[[int], list[Race]]] = {
-    "hash": contests.hash_grid,
+    "hash": kernels.hash_grid,
     "tetrahedra": contests.tetrahedra,
     "cubes": contests.marching_cubes,
     "volume": contests.volume,
