@@ -37,6 +37,7 @@ from protocol.specs import TextTo3DSpec
 
 CHECKPOINT_EVERY = 15.0  # seconds: the most work that a killed worker can lose
 THUMBNAIL = 256  # pixels
+FIRST_PREVIEW = 12  # steps, or a quarter of the stage if that is fewer
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def optimise_coarse(
     def after_step(now: CoarseStage, opinion: Opinion) -> None:
         tell(now.share, f"step {now.step} of {now.settings.steps}")
         # The first steps show nothing but the blob that every field starts as.
-        if previews.due() and now.step >= 20:
+        if previews.due() and now.step >= min(FIRST_PREVIEW, now.settings.steps // 4):
             previews.of_field(now.field, now.guide.picture(opinion))
         if keeper.due():
             keeper.keep(coarse=now.state())
