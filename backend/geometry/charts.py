@@ -195,11 +195,20 @@ def _straighten(graph: FaceGraph, label: Ints, rounds: int = 4) -> Ints:
         share = csr_matrix((np.ones(total), (np.arange(total), label)), shape=(total, number))
         for _ in range(steps):
             share = spread @ share
-        moved = np.asarray(share.argmax(axis=1)).ravel()
+        moved = _strongest(share)
         if np.array_equal(moved, label):
             break
         label = moved
     return label
+
+
+def _strongest(share: csr_matrix) -> Ints:
+    """(rows,) column of the largest entry in each row, the lowest among equals; no row may be empty."""
+    share.sort_indices()
+    start = share.indptr[:-1]
+    best = np.repeat(np.maximum.reduceat(share.data, start), np.diff(share.indptr))
+    column = np.where(share.data == best, share.indices, np.iinfo(np.int64).max)
+    return np.minimum.reduceat(column, start).astype(np.int64)
 
 
 def connected(graph: FaceGraph, label: Ints) -> Ints:

@@ -39,11 +39,10 @@ Bools = NDArray[np.bool_]
 METHODS = ("charts", "xatlas", "box")
 # A chart is cut in two when its root mean square stretch (1 where lengths are kept) is beyond this.
 MOST_STRETCH = 1.22
-MOST_ATTEMPTS = 9
+MOST_ATTEMPTS = 7
+MOST_REPAIRS = 6
 # A chart with overlaps in more than this share of its faces is cut in two instead of losing them.
 PEEL_SHARE = 0.05
-# Texels over the whole surface in which charts are searched for folds over themselves; a fold is far larger than one.
-CHECK_TEXELS = 200_000
 
 
 @dataclass(frozen=True)
@@ -99,66 +98,112 @@ def unwrap(
     vertices, faces = mesh.vertices.astype(np.float64), mesh.faces.astype(np.int64)
     if method == "xatlas":
         try:
-            triangles, chart = unwrap_with_xatlas(mesh, texture_size, margin, time_limit)
+            triangles, _ = unwrap_with_xatlas(mesh, texture_size, margin, time_limit)
+            uvs = triangles.reshape(-1, 2).astype(np.float32)
         except XatlasFailed as failure:
             method, note = "charts", f"{failure}; used our own charts instead"
-    scale = np.sqrt(CHECK_TEXELS / max(float(face_areas(vertices, faces).sum()), 1e-300))
+    scale = np.sqrt(0.7 * texture_size**2 / max(float(face_areas(vertices, faces).sum()), 1e-300))
     if method == "charts":
         try:
-            chart, flat = _solve(vertices, faces, _segments(vertices, faces, limits or ChartLimits()), scale)
-            triangles, _ = pack(_upright(vertices, faces, chart, flat), chart, share)
+            atlas = _Atlas(vertices, faces, limits or ChartLimits(), scale)
+            atlas.flatten()
+            uvs = atlas.packed(share, texture_size)
         except (RuntimeError, np.linalg.LinAlgError, MemoryError) as failure:
             # SuperLU reports a singular block as a RuntimeError; a projection needs no solving.
             method, note = "box", f"flattening failed ({failure}); projected along the axes instead"
     if method == "box":
         chart, flat = _project(vertices, faces, scale)
-        triangles, _ = pack(flat, chart, share)
-    uvs = triangles.reshape(-1, 2).astype(np.float32)
+        uvs = pack(flat, chart, share)[0].reshape(-1, 2).astype(np.float32)
     result = mesh.with_uvs(uvs)
     return result, measure(result, texture_size, method, note)
 
 
-def _segments(vertices: Floats, faces: Ints, limits: ChartLimits) -> Ints:
-    return segment(vertices, faces, face_graph(vertices, faces), limits)
+class _Atlas:
+    """The surface cut into charts and flattened, in the units of the surface: chart (F,), triangles (F, 3, 2).
 
-
-def _solve(vertices: Floats, faces: Ints, label: Ints, scale: float) -> tuple[Ints, Floats]:
-    """(chart (F,), triangles (F, 3, 2) in surface units): flattened without folds and overlaps.
-
-    Charts that stretch too far are cut in two. Where a chart's rim runs over itself, the few faces there go to the
-    neighbour; where more does, the chart is cut too. Only charts that changed are flattened again.
+    Flattening goes on until no chart folds, overlaps itself or stretches too far: stretched ones are cut in two, and
+    where a chart's rim runs over itself, the few faces there go to the neighbour. Only charts that changed are
+    flattened again.
     """
-    graph = face_graph(vertices, faces)
-    area = face_areas(vertices, faces)
-    triangles = np.zeros((len(faces), 3, 2))
-    # A chart is told from what it was by the sum of its faces' random marks.
-    marks = np.random.default_rng(0).integers(1, 1 << 40, len(faces))
-    known = np.zeros(0, np.int64)
-    for attempt in range(MOST_ATTEMPTS):
-        label, seam = slit_open(vertices, faces, graph, label)
-        sums = np.zeros(int(label.max()) + 1, np.int64)
-        np.add.at(sums, label, marks)
-        fresh = ~np.isin(sums, known)
-        known = sums
-        some = np.flatnonzero(fresh[label])
-        if not len(some):
-            break
-        _, corner = chart_vertices(faces, graph, label, seam)
-        # Slit charts count only within themselves, so the fresh ones can be taken out and numbered anew.
-        used, inner = np.unique(corner[some], return_inverse=True)
-        del used
-        part = np.unique(label[some], return_inverse=True)[1].reshape(-1)
-        parts = discs(vertices, faces[some], inner.reshape(-1, 3), part)
-        uv = flatten(parts)
-        last = attempt == MOST_ATTEMPTS - 1
-        troubled = overlapping_faces(uv[parts.corner], part, scale)
-        if last and troubled.any():
-            # Tutte's map cannot overlap: stretched, but valid.
-            uv = np.where(np.isin(parts.owner, part[troubled])[:, None], circle(parts), uv)
-        triangles[some] = uv[parts.corner]
-        if not last:
-            label = _mend(vertices, faces, graph, label, some, troubled, _stretched(parts, uv, area[some]), attempt)
-    return label, triangles
+
+    def __init__(self, vertices: Floats, faces: Ints, limits: ChartLimits, scale: float) -> None:
+        self.vertices, self.faces, self.scale = vertices, faces, scale
+        self.graph = face_graph(vertices, faces)
+        self.area = face_areas(vertices, faces)
+        self.triangles = np.zeros((len(faces), 3, 2))
+        # A chart is told from what it was by the sum of its faces' random marks.
+        self.marks = np.random.default_rng(0).integers(1, 1 << 40, len(faces))
+        self.known = np.zeros(0, np.int64)
+        self.attempt = 0
+        self.chart = segment(vertices, faces, self.graph, limits)
+
+    def flatten(self) -> None:
+        """Flatten until nothing is wrong, or the attempts are used up and Tutte's circle settles the rest."""
+        while self.attempt < MOST_ATTEMPTS:
+            self.chart, seam = slit_open(self.vertices, self.faces, self.graph, self.chart)
+            sums = np.zeros(int(self.chart.max()) + 1, np.int64)
+            np.add.at(sums, self.chart, self.marks)
+            some = np.flatnonzero(~np.isin(sums, self.known)[self.chart])
+            self.known = sums
+            if not len(some):
+                return
+            _, corner = chart_vertices(self.faces, self.graph, self.chart, seam)
+            inner = np.unique(corner[some], return_inverse=True)[1].reshape(-1, 3)
+            part = np.unique(self.chart[some], return_inverse=True)[1].reshape(-1)
+            parts = discs(self.vertices, self.faces[some], inner, part)
+            uv = flatten(parts)
+            troubled = overlapping_faces(uv[parts.corner], part, self.scale)
+            self.attempt += 1
+            if self.attempt == MOST_ATTEMPTS and troubled.any():
+                # Tutte's map cannot overlap: stretched, but valid.
+                uv = np.where(np.isin(parts.owner, part[troubled])[:, None], circle(parts), uv)
+                troubled[:] = False
+            self.triangles[some] = uv[parts.corner]
+            if self.attempt < MOST_ATTEMPTS:
+                self.mend(some, troubled, _stretched(parts, uv, self.area[some]))
+
+    def mend(self, some: Ints, troubled: Bools, stretched: Bools) -> None:
+        """Cut and peel the charts of the faces `some`, where faces are `troubled` or charts (in order) are
+        `stretched`.
+        """
+        label = self.chart
+        number = int(label.max()) + 1
+        charts = np.unique(label[some])
+        size = np.bincount(label, minlength=number)
+        trouble = np.bincount(label[some[troubled]], minlength=number)
+        split = np.zeros(number, bool)
+        split[charts[stretched]] = self.attempt < 5
+        # Small ones are not worth cutting for stretch: it is a handful of texels.
+        split &= size > 0.002 * len(self.faces)
+        split |= trouble > (np.maximum(8, PEEL_SHARE * size) if self.attempt < 4 else 0.5 * size)
+        peel = np.zeros(len(self.faces), bool)
+        peel[some[troubled]] = True
+        label = _peeled(self.graph, label, peel & ~split[label], alone=self.attempt >= 4)
+        split &= size > 1
+        if split.any():
+            label = split_charts(self.vertices, self.faces, self.graph, label, np.flatnonzero(split))
+        self.chart = connected(self.graph, label)
+
+    def packed(self, share: float, size: int) -> NDArray[np.float32]:
+        """(3F, 2) UVs, upright and packed, free of overlap at a texture of `size` and of mirrored faces in float32."""
+        for _ in range(MOST_REPAIRS):
+            upright = _upright(self.vertices, self.faces, self.chart, self.triangles)
+            uvs = pack(upright, self.chart, share)[0].astype(np.float32)
+            face, x, y = cover(uvs.astype(np.float64) * size, size, size)
+            wrong = np.flatnonzero(_mirrored(uvs) | _sharing(face, y * size + x, len(uvs)))
+            if not len(wrong):
+                break
+            # A few texels that rounding brought together: their faces leave as triangles, the rest stays as it lies.
+            alone = np.arange(3 * len(wrong)).reshape(-1, 3)
+            self.triangles[wrong] = discs(self.vertices, self.faces[wrong], alone, np.arange(len(wrong))).flat
+            self.chart[wrong] = int(self.chart.max()) + 1 + np.arange(len(wrong))
+            self.chart = np.unique(self.chart, return_inverse=True)[1].reshape(-1)
+        return uvs.reshape(-1, 2)
+
+
+def _mirrored(triangles: NDArray[np.float32]) -> Bools:
+    corners = triangles.astype(np.float64)
+    return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) < 0
 
 
 def _stretched(parts: Discs, uv: Floats, area: Floats) -> NDArray[np.bool_]:
@@ -169,41 +214,9 @@ def _stretched(parts: Discs, uv: Floats, area: Floats) -> NDArray[np.bool_]:
     return np.sqrt(np.bincount(parts.chart, area * strain, parts.count) / total) > MOST_STRETCH
 
 
-def _mend(
-    vertices: Floats,
-    faces: Ints,
-    graph: FaceGraph,
-    label: Ints,
-    some: Ints,
-    troubled: Bools,
-    stretched: Bools,
-    attempt: int,
-) -> Ints:
-    """Labels after cutting and peeling the charts of the faces `some`, where faces are troubled or charts are
-    stretched.
-    """
-    number = int(label.max()) + 1
-    charts = np.unique(label[some])
-    size = np.bincount(label, minlength=number)
-    trouble = np.bincount(label[some[troubled]], minlength=number)
-    split = np.zeros(number, bool)
-    split[charts[stretched]] = attempt < 4
-    # Small ones are not worth cutting for stretch: it is a handful of texels.
-    split &= size > 0.002 * len(faces)
-    split |= trouble > np.maximum(8, PEEL_SHARE * size) if attempt < 3 else trouble > 0
-    peel = np.zeros(len(faces), bool)
-    peel[some[troubled]] = True
-    peel &= ~split[label]
-    label = _peeled(graph, label, peel)
-    split &= size > 1
-    if split.any():
-        label = split_charts(vertices, faces, graph, label, np.flatnonzero(split))
-    return connected(graph, label)
-
-
-def _peeled(graph: FaceGraph, label: Ints, peel: Bools) -> Ints:
+def _peeled(graph: FaceGraph, label: Ints, peel: Bools, alone: bool) -> Ints:
     """Labels with the faces `peel` and their neighbours in the chart handed to the chart across the nearest border;
-    where there is none, they become charts of their own.
+    where there is none, or they shall be `alone`, they become charts of their own.
     """
     if not peel.any():
         return label
@@ -214,7 +227,7 @@ def _peeled(graph: FaceGraph, label: Ints, peel: Bools) -> Ints:
     grown[a[same & peel[b]]] = True
     result = np.where(grown, -1, label)
     home = label.copy()
-    for _ in range(6):
+    for _ in range(0 if alone else 6):
         empty = result < 0
         if not empty.any():
             break
@@ -237,10 +250,14 @@ def overlapping_faces(triangles: Floats, label: Ints, scale: float) -> Bools:
     local = (triangles - low[label][:, None, :]) * scale
     high = int(min(np.ceil(local.max()) + 1, 20_000))
     face, x, y = cover(local, high, high)
-    key = (label[face] * high + y) * high + x
+    return _sharing(face, (label[face] * high + y) * high + x, len(triangles))
+
+
+def _sharing(face: Ints, key: Ints, count: int) -> Bools:
+    """(count,) faces with a key that another face has too."""
     order = np.argsort(key, kind="stable")
     twice = np.flatnonzero(key[order][1:] == key[order][:-1])
-    result = np.zeros(len(triangles), bool)
+    result = np.zeros(count, bool)
     result[face[order[twice]]] = True
     result[face[order[twice + 1]]] = True
     return result
