@@ -172,14 +172,15 @@ def encode(data: Path, autoencoder_run: Path, device: str, threads: int) -> None
 @click.option("--to", type=click.Path(path_type=Path), default=None, help="default: the weights folder of the package")
 @click.option("--size", default="small")
 @click.option("--device-name", default="one core of a server CPU, bf16 autocast", help="device, in words, for the card")
+@click.option("--note", default="", help="a sentence that ends the card")
 @click.option("--autoencoder-run", type=click.Path(path_type=Path, exists=True), default=None)
 def export(kind: str, run: Path, data: Path, to: Path | None, size: str, device_name: str,
-           autoencoder_run: Path | None) -> None:  # fmt: skip
+           autoencoder_run: Path | None, note: str) -> None:  # fmt: skip
     """Write the averaged weights of a run as a diffusers folder; a run in progress may be exported at any time."""
     from .export import export_run
 
     target = to or Path(__file__).parent.parent / "weights" / kind
-    export_run(kind, run, data, target, size, device_name, autoencoder_run)
+    export_run(kind, run, data, target, size, device_name, autoencoder_run, note)
     size_mb = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 1e6
     click.echo(f"{target}: {size_mb:.1f} MB")
 

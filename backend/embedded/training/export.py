@@ -27,11 +27,13 @@ LICENCE = "GPL-3.0-or-later, like the rest of Maquette; the data are generated b
 
 
 def run_facts(run: Path) -> dict[str, Any]:
-    """What a run's log and checkpoint say: samples, hours, last losses, last watch numbers."""
+    """What a run's checkpoint and log say: samples, steps, seconds, last losses, last watch numbers."""
     facts: dict[str, Any] = {}
-    for text in (run / "log.jsonl").read_text(encoding="utf-8").splitlines():
+    log = run / "log.jsonl"
+    for text in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
         facts.update(json.loads(text))
-    return facts
+    state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
+    return {**facts, **{name: state[name] for name in ("samples", "step", "seconds")}}
 
 
 def data_facts(data: Path) -> tuple[int, int, Counter[str]]:
@@ -45,7 +47,7 @@ def data_facts(data: Path) -> tuple[int, int, Counter[str]]:
     return pictures, sum(labels.values()), labels
 
 
-def model_card(title: str, does: str, run: Path, data: Path, parameters: int, device: str) -> str:
+def model_card(title: str, does: str, run: Path, data: Path, parameters: int, device: str, note: str = "") -> str:
     """The README of a weights folder, from the run's own log and the shards it saw."""
     facts = run_facts(run)
     pictures, objects, labels = data_facts(data)
@@ -68,7 +70,7 @@ one combination of kind, colour and pattern in nine is held out and was never se
 Knows: {kinds}; in 15 colours, with patterns and materials, and in simple relations ("on", "next to", "wearing").
 Does not know: anything else. A prompt outside this list gives the nearest thing it knows, or a blur. No people, no
 text, no scenes, no photographs were seen; nothing but this repository's own procedural objects.
-"""
+{note}"""
 
 
 def replace_folder(target: Path, write: Any) -> None:
@@ -115,8 +117,11 @@ def _save(pipeline: DiffusionPipeline, folder: Path, card: str) -> None:
         path.chmod(0o644)  # safetensors writes private files; these ship
 
 
-def export_run(kind: str, run: Path, data: Path, target: Path, size: str, device: str, vae_run: Path | None) -> None:
-    """Export the averaged weights of a run's checkpoint, card included; `vae_run` for the latent prior."""
+def export_run(
+    kind: str, run: Path, data: Path, target: Path, size: str, device: str, vae_run: Path | None, note: str = ""
+) -> None:
+    """Export the averaged weights of a run's checkpoint with a card that ends in `note`; `vae_run` is the run of the
+    latent prior's autoencoder."""
     from .diffusion import SIZES, build_network
     from .latent_prior import LATENTS, SIDE
     from .pixel_prior import CHANNELS, PIXELS
@@ -130,7 +135,7 @@ def export_run(kind: str, run: Path, data: Path, target: Path, size: str, device
             "A 32 x 32 diffusion prior over colour (composited over mid grey) and alpha, conditioned on a sentence and "
             "on the camera, for the coarse stage of text to 3D. Output channels 4 to 7 are unused."
         )
-        export_pixel(network, weights, target, model_card("Embedded pixel prior", does, run, data, count, device))
+        export_pixel(network, weights, target, model_card("Embedded pixel prior", does, run, data, count, device, note))
         return
     if kind == "latent":
         vae = load_autoencoder(vae_run)
@@ -142,7 +147,7 @@ def export_run(kind: str, run: Path, data: Path, target: Path, size: str, device
             "stage and for textures. Latent channels 0 to 3 are the picture averaged over 4 x 4 pixels in -1..1; the "
             "scaling factor is 1. The autoencoder takes and gives four channels: colour over mid grey, and alpha."
         )
-        card = model_card("Embedded latent prior", does, run, data, count, device)
+        card = model_card("Embedded latent prior", does, run, data, count, device, note)
         export_latent(network, weights, vae, target, card)
         return
     raise ValueError(f"unknown kind of export '{kind}'")

@@ -34,7 +34,7 @@ class Beads:
         normals = np.zeros((len(things), size, size, 3), np.int8)
         for i, (colour, where) in enumerate(things):
             dx, dy = x - 0.5 * np.sin(where - azimuth[i]), y
-            inside = dx**2 + dy**2 < 0.16
+            inside = dx**2 + dy**2 < 0.16 * (1 + 0.4 * np.cos(where - azimuth[i]))  # nearer is larger
             albedo[i, inside, colour], albedo[i, inside, 3] = 255, 255
             normals[i, inside, 2] = 127
         return albedo, normals
