@@ -164,7 +164,8 @@ class Client:
         """Block until the job has ended and give its result back; `on_update` sees every update meanwhile.
 
         Raises the job's own error when it failed (errors.Cancelled when it was cancelled), TimedOut after `timeout`
-        seconds (the job goes on), BadRequest for a job that is neither submitted nor watched here.
+        seconds (the job goes on), the hub's refusal when it does not let this client in, BadRequest for a job that is
+        neither submitted nor watched here. A hub that is gone is waited for.
         """
         if job not in self.jobs:
             raise BadRequest(f"Job {job} is not followed by this client.", path="job", hint="Call watch(job) first.")
@@ -178,6 +179,8 @@ class Client:
                 return view.result
             if view.error is not None:
                 raise view.error
+            if self.state is ConnectionState.REFUSED and self.problem is not None:
+                raise self.problem
             if end is not None and self._clock() > end:
                 raise TimedOut(f"Job {job} has not ended after {timeout:g} seconds; it goes on.")
             self._sleep(0.05)

@@ -288,7 +288,7 @@ class Session:
             self.updates.append(JobWarning(message.job, message.text))
             return
         view.state, view.attempt = message.state, message.attempt
-        self.updates.append(JobChanged(message.job, message.state, message.attempt, message.text))
+        self.updates.append(JobChanged(message.job, message.state, message.attempt, message.text, message.seq))
         if view.ended:
             self._requests.forget(("cancel", message.job))
             self._post(CTL, Ack(message.job, message.seq))

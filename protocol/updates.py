@@ -82,12 +82,16 @@ class JobAccepted:
 
 @dataclass(frozen=True)
 class JobChanged:
-    """The job is now in `state`, on its `attempt`-th try. text: why, where there is a reason to tell."""
+    """The job is now in `state`, on its `attempt`-th try. text: why, where there is a reason to tell.
+
+    seq: number of the event in the job's log; each comes once, also over reconnections.
+    """
 
     job: str
     state: str
     attempt: int = 0
     text: str = ""
+    seq: int = 0
 
 
 @dataclass(frozen=True)

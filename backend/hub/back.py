@@ -50,7 +50,7 @@ from protocol.worker_messages import (
 
 log = logging.getLogger("maquette.hub")
 
-BEAT_SECONDS = 2.0  # between two signs of life (protocol reference, section 7)
+SOFTWARE = f"maquette {__version__}"
 SILENT_SECONDS = 10.0  # without a beat, for a worker whose process cannot be seen from here
 STUCK_SECONDS = 120.0  # without a beat, for a process that is alive: one long call may hold Python's lock
 RETURN_SECONDS = 30.0  # after a restart of the hub, for a worker to come back with its lease
@@ -91,6 +91,7 @@ class Back:
         self._workers: dict[str, _Worker] = {}
         self._by_peer: dict[bytes, _Worker] = {}
         self._stillborn = 0
+        self._ticked = clock()
         self._orphans: dict[str, float] = {}  # job whose worker has not come back yet -> when it is given up
         self._handlers: dict[type[Message], Callable[[_Worker, Any, bytes], None]] = {
             Beat: self._beat, WorkerEvent: self._event, WorkerEphemeral: self._ephemeral, Result: self._result,
@@ -143,9 +144,13 @@ class Back:
         self._workers[worker.name], self._by_peer[peer] = worker, worker
         self._stillborn = 0
         self.port.try_send(
-            peer, Welcome(framing.MAJOR, f"maquette {__version__}", worker.name.encode(), self.epoch), id
+            peer, Welcome(framing.MAJOR, SOFTWARE, worker.name.encode(), self.epoch), id
         )
         log.info("worker %s is ready (process %d)", worker.name, worker.pid)
+        if message.software != SOFTWARE and self.executor.alive(worker.name):  # left over from before an update
+            log.info("worker %s is %s; a new one takes its place", worker.name, message.software)
+            self.port.try_send(peer, Stop(True))
+            return
         for job in self.desk.store.jobs_in(states.WITH_WORKER):
             if job.life.worker != worker.name:
                 continue
@@ -275,6 +280,10 @@ class Back:
     def tick(self) -> None:
         """Notice workers that ended or fell silent, cancels without effect, and leases nobody came back for."""
         now = self._clock()
+        if now - self._ticked > SILENT_SECONDS:  # this process itself stood still (a laptop asleep): hear them first
+            for worker in self._workers.values():
+                worker.heard = now
+        self._ticked = now
         for name, code in self.executor.ended():
             self._stillborn = 0 if name in self._workers else self._stillborn + 1
             self._lost(name, _crash(code))

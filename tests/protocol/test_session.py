@@ -203,7 +203,7 @@ def test_plain_conversation():
     seen = [one for _ in range(4) for one in wire.round()]
     assert session.state is ConnectionState.READY
     assert [one for one in seen if isinstance(one, (JobAccepted, JobChanged))] == [
-        JobAccepted(JOB), JobChanged(JOB, "QUEUED"),
+        JobAccepted(JOB), JobChanged(JOB, "QUEUED", seq=1),
     ]
     arrays = finish(hub, JOB, 300_000)  # several chunks and several credits
     seen = [one for _ in range(12) for one in wire.round()]

@@ -16,6 +16,7 @@ from backend.hub.executor import NoExecutor
 from backend.hub.states import CancelAsked
 from backend.hub.store import Store
 from backend.hub.wire import Received
+from backend.worker import conversation
 from backend.worker.conversation import Conversation
 from protocol import framing
 from protocol.arrays import describe
@@ -279,3 +280,25 @@ def test_wrong_secret(tmp_path):
     bench.talk.opened(0.0)
     bench.rounds(2)
     assert isinstance(bench.talk.refused, NotAllowed) and bench.back.workers == []
+
+
+def test_a_hub_that_stood_still_hears_its_workers_before_it_judges(bench):
+    job = bench.submit()
+    bench.rounds(3)
+    bench.lease()
+    bench.rounds(3)
+    bench.now += 500.0  # the lid was closed
+    bench.back.tick()
+    bench.rounds(10)
+    assert bench.state(job) == "RUNNING" and bench.store.job(job).life.attempt == 1
+
+
+def test_a_worker_of_another_version_is_replaced(tmp_path, monkeypatch):
+    bench = Bench(tmp_path)
+    monkeypatch.setattr(bench.back.executor, "alive", lambda name: True, raising=False)
+    monkeypatch.setattr(conversation, "__version__", "0.0.1")
+    bench.talk.opened(bench.now)
+    job = bench.submit()
+    bench.rounds(4)
+    assert bench.talk.stop_asked and bench.talk.left
+    assert bench.state(job) == "QUEUED" and bench.back.workers == []
