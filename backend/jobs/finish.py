@@ -22,7 +22,7 @@ from backend.geometry.unwrap import unwrap
 from backend.jobs.presets import Finish
 from backend.jobs.previews import png, to_bytes, to_metres
 
-SMOOTHING = 2  # rounds of Taubin smoothing: takes the grid's steps off, keeps the volume
+SMOOTHING = 6  # rounds of Taubin smoothing: takes the grid's steps off, keeps the volume
 COLOUR_CHUNK = 1 << 17  # points per call of the texture field
 
 

@@ -177,7 +177,7 @@ DRAFT = Preset(
         light=LightRange(begin=0.4, lit=0.5, textureless=0.0),
         # [ours] scale: 1 melts everything into a ball, 4 bleaches colours; 2 keeps both (IoU 0.45, 0.67, and a
         # white mushroom). A prior of a narrow domain is sure of itself; the 100 of open-domain priors would burn it.
-        guidance=Guidance(form="clean", scale=2.0, weighting="uniform", t_min=0.05, t_max=Ramp(0.98, 0.4, 0.1, 1.0)),
+        guidance=Guidance(form="clean", scale=2.0, weighting="uniform", t_min=0.1, t_max=Ramp(0.98, 0.6, 0.3, 1.0)),
         orientation=Ramp(0.0, 0.02, 0.2, 0.6),
         sparsity=Ramp(0.0, 0.0),
         opaque=Ramp(0.0, 0.05, 0.3, 0.8),
@@ -196,8 +196,8 @@ DRAFT = Preset(
             form="target", scale=1.5, weighting="uniform", t_min=0.05, t_max=Ramp(0.5, 0.25), target_uses=3
         ),
         coarse_share=0.4,
-        normal_consistency=0.05,
-        laplacian=0.1,
+        normal_consistency=300.0,  # [ours] 50 leaves dents, 300 is smooth and keeps edges
+        laplacian=20.0,
         detail_grid=HashGridSize(levels=8, log2_entries=15, base=8, finest=96, hidden=32),
     ),
     finish=Finish(faces=12_000, texture=1024, unwrap_seconds=20.0),
@@ -236,8 +236,8 @@ STANDARD = Preset(
         light=LightRange(begin=0.0, lit=0.75, textureless=0.5),  # [TS]
         guidance=Guidance(form="noise", scale=50.0, weighting="sigma2", t_min=0.02, t_max=Ramp(0.5, 0.3)),  # [TS]
         coarse_share=0.0,
-        normal_consistency=1.0,
-        laplacian=0.1,
+        normal_consistency=2000.0,  # [ours] between draft's and [TS]
+        laplacian=20.0,
         detail_grid=HashGridSize(levels=16, log2_entries=19, base=16, finest=2048, hidden=64),
     ),
     finish=Finish(faces=30_000, texture=2048, unwrap_seconds=60.0),
@@ -274,7 +274,7 @@ PAPER = Preset(
         light=LightRange(begin=0.0, lit=0.75, textureless=0.5, ambient=0.5),  # [TS]
         guidance=Guidance(form="noise", scale=100.0, weighting="sigma2", t_min=0.02, t_max=Ramp(0.5, 0.5)),  # [TS]
         coarse_share=0.0,
-        normal_consistency=1.0,
+        normal_consistency=10_000.0,  # [TS]
         laplacian=0.0,
         detail_grid=HashGridSize(levels=16, log2_entries=19, base=16, finest=4096, hidden=64),
     ),
