@@ -56,8 +56,9 @@ def generate(prompt: str, out: Path, seed: int | None, preset: str, prior: str, 
     files = write_files(out, result, {"seconds": round(time.monotonic() - began, 2)})
     click.echo(f"{', '.join(files)} in {out}")
     known = result.report.get("nearest_known")
-    if known:
-        click.echo(f"Nearest things that the prior knows: {known}")
+    if type(known) is dict and known.get("sure") is False:
+        things = [str(one) for one in (known.get("kind"), *known.get("alternatives", ())) if one]
+        click.echo(f"The prior does not know this well. Nearest to it: {', '.join(things) or 'nothing'}")
 
 
 def absolute_prior(prior: str) -> str:

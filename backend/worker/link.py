@@ -28,15 +28,24 @@ from protocol.worker_messages import WorkerEphemeral
 log = logging.getLogger("maquette.worker")
 
 LOOK_SECONDS = 0.5  # between looks at the connection file while there is no hub
+OVERDUE_SECONDS = 0.3  # for a job to notice by itself that it should stop
 LOST_SECONDS = 1.0  # without room for one message, then the connection counts as lost
 ORPHAN_SECONDS = 30.0  # without a hub and without a job, then the worker ends
 
 
 class Link:
-    """One worker's connection to the hub of a data folder."""
+    """One worker's connection to the hub of a data folder.
 
-    def __init__(self, data_folder: Path, name: str, clock: Callable[[], float] = time.monotonic) -> None:
+    on_overdue: called (in the link's thread) when a job that should stop still runs after OVERDUE_SECONDS.
+    """
+
+    def __init__(
+        self, data_folder: Path, name: str, clock: Callable[[], float] = time.monotonic,
+        on_overdue: Callable[[], None] = lambda: None,
+    ) -> None:
         self._folder = data_folder
+        self._on_overdue = on_overdue
+        self._stopped: tuple[Held, float] | None = None  # a job that should stop, and since when
         self._clock = clock
         self._lock = threading.Condition()
         self._talk = Conversation(name, os.getpid(), b"", lambda: os.urandom(16))
@@ -182,6 +191,18 @@ class Link:
                 log.error("no hub to work for (%s)", self._talk.refused or "none answers")
                 self.gone.set()
             self._lock.notify_all()
+            overdue = self._is_overdue(now)
+        if overdue:
+            self._on_overdue()
+
+    def _is_overdue(self, now: float) -> bool:
+        held = self._talk.held
+        if held is None or not held.stopped or not self._talk.computing:
+            self._stopped = None
+            return False
+        if self._stopped is None or self._stopped[0] is not held:
+            self._stopped = (held, now)
+        return now - self._stopped[1] > OVERDUE_SECONDS
 
     def _send(self) -> None:
         if self._socket is None:

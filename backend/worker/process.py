@@ -27,6 +27,7 @@ import numpy as np
 from backend.worker.context import WorkerContext
 from backend.worker.conversation import Held
 from backend.worker.device import choose_device, set_threads
+from backend.worker.interrupt import Interrupter
 from backend.worker.link import Link
 from protocol.arrays import Descriptor, describe
 from protocol.errors import Cancelled, InternalError, LeaseLost, MaquetteError, OutOfMemory, OutOfSpace
@@ -50,7 +51,8 @@ class Worker:
         self._data = data_folder
         self._environ = environ
         self._cache: dict[str, Any] = {}
-        self._link = Link(data_folder, name)
+        self._interrupter = Interrupter()
+        self._link = Link(data_folder, name, on_overdue=self._interrupter.poke)
         self._jobs: ModuleType | None = None
         self._broken: MaquetteError | None = None
 
@@ -126,7 +128,8 @@ class Worker:
         spec = spec_from_map(held.lease.kind, held.lease.spec)
         context = WorkerContext(self._link, held, folder, self._cache)
         context.check()
-        result = self._jobs.run(spec, context)
+        with self._interrupter.allowed():
+            result = self._jobs.run(spec, context)
         if "vertices" in result.arrays:
             check_mesh(result.arrays)
         report = json.dumps(plain(result.report), allow_nan=False, ensure_ascii=False).encode()

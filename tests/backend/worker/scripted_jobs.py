@@ -5,7 +5,7 @@ The worker loads it in place of the real recipes when MAQUETTE_JOBS_MODULE names
 
 steps, delay: so many steps of so many seconds. vertices: size of the mesh. crash_until=N: the process kills itself
 half-way in the first N attempts. raise=NAME: end with that error. warn=TEXT: a warning. checkpoint=1: go on from
-the last step. sleep=S: one long call that does not look at cancel.
+the last step. sleep=S: one long call that does not look at cancel. deaf=1: nor at signals.
 """
 
 from __future__ import annotations
@@ -63,6 +63,8 @@ def run(spec, context):
                 os.kill(os.getpid(), signal.SIGKILL)
             if "warn" in options:
                 context.warn(options["warn"])
+            if "deaf" in options:
+                signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
             if "sleep" in options:
                 time.sleep(float(options["sleep"]))
             if options.get("raise") == "EmptySurface":
