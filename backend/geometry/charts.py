@@ -11,11 +11,12 @@ a choice, so that a tube stays one chart.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags, identity
-from scipy.sparse.csgraph import connected_components, dijkstra
+from scipy.sparse.csgraph import connected_components, dijkstra, minimum_spanning_tree
 
 from backend.geometry.mesh import edge_faces, face_areas, face_normals
 
@@ -237,6 +238,21 @@ def absorb_small(graph: FaceGraph, label: Ints, normals: Floats, limits: ChartLi
     return np.unique(clusters.label, return_inverse=True)[1].astype(np.int64).reshape(-1)
 
 
+def absorb_crumbs(graph: FaceGraph, label: Ints, most: int) -> Ints:
+    """Charts of at most `most` faces join the larger chart they share the longest border with."""
+    size = np.bincount(label)
+    a, b = label[graph.pairs[:, 0]], label[graph.pairs[:, 1]]
+    crumb, taker = np.r_[a, b], np.r_[b, a]
+    length = np.r_[graph.length, graph.length]
+    fits = (size[crumb] <= most) & (size[taker] > most)
+    key, inverse = np.unique(crumb[fits] * len(size) + taker[fits], return_inverse=True)
+    total = np.bincount(inverse, length[fits], len(key))
+    order = np.argsort(total, kind="stable")
+    target = np.arange(len(size))
+    target[key[order] // len(size)] = key[order] % len(size)
+    return np.unique(target[label], return_inverse=True)[1].astype(np.int64).reshape(-1)
+
+
 def split_charts(vertices: Floats, faces: Ints, graph: FaceGraph, label: Ints, bad: Ints) -> Ints:
     """Each chart in `bad` cut in two halves around two far-apart faces, by distance along the surface with creases
     charged.
@@ -317,12 +333,15 @@ def slit_open(vertices: Floats, faces: Ints, graph: FaceGraph, label: Ints) -> t
             return label, seam
         split = []
         for chart in odd:
-            path = _seam_between_borders(faces, graph, label, seam, corner, int(chart), cost)
-            if path is None:
-                split.append(chart)
-            else:
+            piece = _piece(faces, graph, label, seam, corner, int(chart), cost)
+            path = _seam_between_borders(piece) or _seam_through_handles(piece)
+            if path:
                 seam[path] = True
+            else:
+                split.append(chart)
         if split:
+            # Halves start without seams: what was left of one could cut a half in two.
+            seam[np.isin(label[graph.pairs[:, 0]], split)] = False
             label = split_charts(vertices, faces, graph, label, np.array(split))
             seam &= label[graph.pairs[:, 0]] == label[graph.pairs[:, 1]]
     # Every face its own chart is a disc by definition; only a pathological surface gets here.
@@ -332,12 +351,44 @@ def slit_open(vertices: Floats, faces: Ints, graph: FaceGraph, label: Ints) -> t
     return connected(graph, label), seam
 
 
-def _seam_between_borders(
-    faces: Ints, graph: FaceGraph, label: Ints, seam: Bools, corner: Ints, chart: int, cost: Floats
-) -> Ints | None:
-    """Edges (rows of the graph) of the cheapest path from one border of the chart to another; None with fewer than
-    two.
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """One chart of the cut surface by itself: its inner edges (rows of the graph) with their ends, faces and cost,
+    and the ends of its border edges; vertices and faces numbered from 0.
     """
+
+    rows: Ints
+    ends: tuple[Ints, Ints]
+    faces: tuple[Ints, Ints]
+    cost: Floats
+    border: tuple[Ints, Ints]
+    vertex_count: int
+    face_count: int
+
+    def path(self, at: int, parent: Ints) -> list[int]:
+        """Rows of the edges from vertex `at` up to the root of a shortest-path tree."""
+        found = []
+        while parent[at] >= 0:
+            before = int(parent[at])
+            found.append(self.row_of[min(at, before), max(at, before)])
+            at = before
+        return found
+
+    @cached_property
+    def row_of(self) -> dict[tuple[int, int], int]:
+        """Row of the edge between two vertices, the lower first."""
+        a, b = self.ends
+        pairs = zip(np.minimum(a, b).tolist(), np.maximum(a, b).tolist(), strict=True)
+        return dict(zip(pairs, self.rows.tolist(), strict=True))
+
+    def tree(self, sources: Ints) -> tuple[Floats, Ints]:
+        """(distance, parent) of the shortest paths from `sources` to every vertex."""
+        matrix = csr_matrix((self.cost, self.ends), shape=(self.vertex_count, self.vertex_count))
+        distance, parent, _ = dijkstra(matrix, directed=False, indices=sources, return_predecessors=True, min_only=True)
+        return distance, parent.astype(np.int64)
+
+
+def _piece(faces: Ints, graph: FaceGraph, label: Ints, seam: Bools, corner: Ints, chart: int, cost: Floats) -> _Piece:
     member = np.flatnonzero(label == chart)
     inside = np.flatnonzero((label[graph.pairs[:, 0]] == chart) & (label[graph.pairs[:, 1]] == chart) & ~seam)
     used, local = np.unique(corner[member], return_inverse=True)
@@ -345,29 +396,47 @@ def _seam_between_borders(
     open_edge = np.ones(3 * len(faces), bool)
     open_edge[graph.corners[inside].ravel()] = False
     rows = np.flatnonzero(open_edge.reshape(-1, 3)[member].ravel())
-    start, end = local.ravel()[rows], np.roll(local, -1, axis=1).ravel()[rows]
-    if not len(start):
-        return None
-    count = len(used)
-    loops = coo_matrix((np.ones(len(start), np.int8), (start, end)), shape=(count, count))
-    loop = connected_components(loops, directed=False)[1]
-    first = loop[start[0]]
-    others = np.setdiff1d(start[loop[start] != first], [])
-    if not len(others):
-        return None
-    where = np.searchsorted(member, graph.pairs[inside, 0])
+    first, second = np.searchsorted(member, graph.pairs[inside]).T
     slot = graph.corners[inside, 0] % 3
-    one, two = local[where, slot], local[where, (slot + 1) % 3]
-    matrix = csr_matrix((cost[inside], (one, two)), shape=(count, count))
-    sources = np.unique(start[loop[start] == first])
-    distance, parent, _ = dijkstra(matrix, directed=False, indices=sources, return_predecessors=True, min_only=True)
+    ends = local[first, slot], local[first, (slot + 1) % 3]
+    border = local.ravel()[rows], np.roll(local, -1, axis=1).ravel()[rows]
+    return _Piece(inside, ends, (first, second), cost[inside], border, len(used), len(member))
+
+
+def _seam_between_borders(piece: _Piece) -> list[int]:
+    """Rows of the cheapest path from one border of the chart to another; empty with fewer than two borders."""
+    start, end = piece.border
+    if not len(start):
+        return []
+    count = piece.vertex_count
+    loops = coo_matrix((np.ones(len(start), np.int8), (start, end)), shape=(count, count))
+    loop = connected_components(loops, directed=False)[1][start]
+    others = np.unique(start[loop != loop[0]])
+    if not len(others):
+        return []
+    distance, parent = piece.tree(np.unique(start[loop == loop[0]]))
     at = int(others[np.argmin(distance[others])])
-    if not np.isfinite(distance[at]):
-        return None
-    row_of = {(int(a), int(b)): int(r) for a, b, r in zip(one, two, inside, strict=True)}
-    path = []
-    while parent[at] >= 0:
-        before = int(parent[at])
-        path.append(row_of[(before, at)] if (before, at) in row_of else row_of[(at, before)])
-        at = before
-    return np.array(path, np.int64)
+    return piece.path(at, parent) if np.isfinite(distance[at]) else []
+
+
+def _seam_through_handles(piece: _Piece) -> list[int]:
+    """Rows of a cut that opens every handle: shortest paths from the border around each (Erickson and Har-Peled 2004,
+    by a tree of vertices and a tree of faces; edges in neither close the loops). Empty where there is no handle.
+    """
+    a, b = piece.ends
+    distance, parent = piece.tree(np.unique(piece.border[0]) if len(piece.border[0]) else np.array([0]))
+    in_tree = (parent[a] == b) | (parent[b] == a)
+    free = np.flatnonzero(~in_tree)
+    length = distance[a] + distance[b] + piece.cost
+    # The longest loops are closed by the tree of faces, so that the short ones stay.
+    weight = 2.0 * max(float(length.max(initial=0.0)), 1e-300) - length[free]
+    first, second = (side[free] for side in piece.faces)
+    matrix = csr_matrix((weight, (first, second)), shape=(piece.face_count, piece.face_count))
+    kept = minimum_spanning_tree(matrix).tocoo()
+    spanned = np.isin(first * piece.face_count + second, kept.row.astype(np.int64) * piece.face_count + kept.col)
+    seams: set[int] = set()
+    for edge in free[~spanned]:
+        seams.add(int(piece.rows[edge]))
+        seams.update(piece.path(int(a[edge]), parent))
+        seams.update(piece.path(int(b[edge]), parent))
+    return sorted(seams)

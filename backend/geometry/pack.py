@@ -2,11 +2,14 @@
 """Packing charts into the unit square without turning them, so that up on the object stays up in the picture.
 
 Charts fall like tetrominoes onto a skyline (Levy et al. 2002, section 4): each is described by its lower and upper
-outline in texel columns, padding included, and lands where it leaves the lowest top. Several widths and orders are
-tried on a coarse grid, the tightest wins.
+outline in grid columns, padding included, and lands where its top stays lowest; small ones first look for a hole
+under the skyline. Several orders are tried at every scale, and the scale is found by bisection. Outlines are drawn
+once and then resampled.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,115 +20,176 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 GRID = 512  # cells across the square while packing
-ATTEMPTS = 14
+FINE = 1024  # cells across a square of the charts' own area when outlines are drawn
+ATTEMPTS = 20
+HOLE_CHARTS = 60  # with more charts than that the search for holes costs more than it wins
+FAR = np.iinfo(np.int64).max // 4
 
 
+@dataclass(frozen=True, eq=False)
 class _Outline:
-    """Lower and upper outline of one chart in whole cells, padding included, and where its own origin lies in them."""
+    """Lower (inclusive) and upper (exclusive) outline of a chart by column, in cells; origin is where (0, 0) of the
+    chart's coordinates lies in them.
+    """
 
-    def __init__(self, low: Ints, high: Ints, origin: Floats) -> None:
-        self.low, self.high, self.origin = low, high, origin
+    low: Ints
+    high: Ints
+    origin: Floats
+
+    @property
+    def height(self) -> int:
+        return int(self.high.max())
 
 
-def _outlines(triangles: Floats, chart: Ints, count: int, scale: float, padding: float) -> list[_Outline]:
+def _outlines(triangles: Floats, chart: Ints, count: int, scale: float) -> list[_Outline]:
     """Outlines of all charts at `scale` cells per unit, from conservative coverage of their triangles."""
     placed = triangles * scale
     order = np.argsort(chart, kind="stable")
     start = np.searchsorted(chart[order], np.arange(count))
     minimum = np.minimum.reduceat(placed[order].min(1), start)
     maximum = np.maximum.reduceat(placed[order].max(1), start)
-    reach = int(np.ceil(padding))
-    size = np.ceil(maximum - minimum).astype(np.int64) + 2 * reach + 2
+    size = np.ceil(maximum - minimum).astype(np.int64) + 2
     # All charts side by side in one long strip: one raster pass for all of them.
     left = np.concatenate(([0], np.cumsum(size[:, 0])))
-    offset = -minimum + reach + 0.5
+    offset = 0.5 - minimum
     offset[:, 0] += left[:-1]
-    face, x, y = cover(placed + offset[chart][:, None, :], int(left[-1]), int(size[:, 1].max()), conservative=True)
-    del face
-    low = np.full(int(left[-1]), np.iinfo(np.int64).max // 2)
-    high = np.full(int(left[-1]), -1)
+    _, x, y = cover(placed + offset[chart][:, None, :], int(left[-1]), int(size[:, 1].max()), conservative=True)
+    low, high = np.full(int(left[-1]), FAR), np.full(int(left[-1]), -1)
     np.minimum.at(low, x, y)
-    np.maximum.at(high, x, y)
+    np.maximum.at(high, x, y + 1)
     result = []
     for i in range(count):
-        part = slice(left[i], left[i + 1])
-        a, b = low[part].copy(), high[part].copy()
-        for _ in range(reach):
-            # One cell outward in all directions, a step at a time.
-            a = np.minimum(a, np.minimum(np.r_[a[1:], a[-1]], np.r_[a[0], a[:-1]])) - 1
-            b = np.maximum(b, np.maximum(np.r_[b[1:], b[-1]], np.r_[b[0], b[:-1]])) + 1
-        filled = np.flatnonzero(b >= a)
-        first, last = int(filled[0]), int(filled[-1]) + 1
-        base = int(a[first:last].min())
-        origin = np.array([offset[i, 0] - left[i] - first, offset[i, 1] - base])
-        result.append(_Outline(a[first:last] - base, b[first:last] - base + 1, origin))
+        part = np.flatnonzero(high[left[i] : left[i + 1]] >= 0) + left[i]
+        first, last = int(part[0]), int(part[-1]) + 1
+        base = int(low[first:last].min())
+        # A column between two others is never empty: a chart is connected.
+        result.append(_Outline(low[first:last] - base, high[first:last] - base, offset[i] - np.array([first, base])))
     return result
 
 
-def _drop(outlines: list[_Outline], order: Ints, width: int) -> tuple[Ints, int]:
-    """(places (K, 2), height) of charts dropped one after another onto the skyline of a strip."""
-    sky = np.zeros(width, np.int64)
+def _resampled(outline: _Outline, ratio: float, reach: int) -> _Outline:
+    """The outline at another scale, rounded outward, and grown by `reach` cells on all sides."""
+    columns = len(outline.low)
+    edges = np.arange(columns + 1) * ratio
+    first, last = np.floor(edges[:-1]).astype(np.int64), np.ceil(edges[1:]).astype(np.int64) - 1
+    width = int(last[-1]) + 1
+    low, high = np.full(width, FAR), np.full(width, -1)
+    span = int((last - first).max()) + 1
+    for step in range(span):
+        at = np.minimum(first + step, last)
+        np.minimum.at(low, at, np.floor(outline.low * ratio).astype(np.int64))
+        np.maximum.at(high, at, np.ceil(outline.high * ratio).astype(np.int64))
+    low = np.concatenate((np.full(reach, FAR), low, np.full(reach, FAR)))
+    high = np.concatenate((np.full(reach, -1), high, np.full(reach, -1)))
+    grown_low, grown_high = low, high
+    for shift in range(1, reach + 1):
+        for sign in (-shift, shift):
+            grown_low = np.minimum(grown_low, np.roll(low, sign))
+            grown_high = np.maximum(grown_high, np.roll(high, sign))
+    return _Outline(grown_low, grown_high + 2 * reach, outline.origin * ratio + reach)
+
+
+class _Strip:
+    """The square while it fills: the skyline, and which cells below it are taken."""
+
+    def __init__(self, width: int, height: int, holes: bool) -> None:
+        self.holes = holes
+        self.sky = np.zeros(width, np.int64)
+        self.taken = np.zeros((height + 1, width), bool)  # one row of air on top for tall charts' slices
+
+    def place(self, outline: _Outline, height: int) -> tuple[int, int] | None:
+        """Where the chart goes, or None when it does not fit under `height`."""
+        low, high = outline.low, outline.high
+        span, tall = len(low), outline.height
+        if span > len(self.sky) or tall > height:
+            return None
+        small = self.holes and span * tall * 25 < len(self.sky) * height
+        at = self._hole(span, tall) if small else None
+        if at is None:
+            windows = np.lib.stride_tricks.sliding_window_view(self.sky, span)
+            floor = (windows - low).max(1)
+            np.maximum(floor, 0, out=floor)
+            lowest = np.flatnonzero(floor == floor.min())
+            # Among equally low places the one that wastes least below.
+            waste = (floor[lowest, None] + low - windows[lowest]).sum(1)
+            x = int(lowest[int(np.argmin(waste))])
+            at = x, int(floor[x])
+        x, y = at
+        if y + tall > height:
+            return None
+        self.sky[x : x + span] = np.maximum(self.sky[x : x + span], y + high)
+        rows = np.arange(tall)[:, None]
+        self.taken[y : y + tall, x : x + span] |= (rows >= low) & (rows < high)
+        return at
+
+    def _hole(self, span: int, tall: int) -> tuple[int, int] | None:
+        """The lowest free rectangle of this size whose top lies under the skyline everywhere."""
+        top = int(self.sky.max())
+        if top <= tall:
+            return None
+        total = np.zeros((top + 1, len(self.sky) + 1), np.int32)
+        np.cumsum(np.cumsum(self.taken[:top], axis=0, dtype=np.int32), axis=1, out=total[1:, 1:])
+        full = total[tall:, span:] - total[:-tall, span:] - total[tall:, :-span] + total[:-tall, :-span]
+        free = np.flatnonzero(full == 0)
+        if not len(free):
+            return None
+        y, x = divmod(int(free[0]), full.shape[1])
+        return x, y
+
+
+def _try(outlines: list[_Outline], order: Ints) -> Ints | None:
+    """(K, 2) places of all charts in the square, or None when they do not fit in this order."""
+    strip = _Strip(GRID, GRID, len(outlines) <= HOLE_CHARTS)
     places = np.zeros((len(outlines), 2), np.int64)
-    top = 0
     for i in order:
-        low, high = outlines[i].low, outlines[i].high
-        span = len(low)
-        windows = np.lib.stride_tricks.sliding_window_view(sky, span)
-        floor = (windows - low).max(1)
-        landing = floor + high.max()
-        # Lowest top first; among equals the place that wastes least below.
-        waste = (floor[:, None] + low - windows).sum(1)
-        x = int(np.lexsort((waste, landing))[0])
-        places[i] = x, floor[x]
-        sky[x : x + span] = floor[x] + high
-        top = max(top, int(floor[x] + high.max()))
-    return places, top
+        at = strip.place(outlines[i], GRID)
+        if at is None:
+            return None
+        places[i] = at
+    return places
 
 
 def pack(uv_triangles: Floats, chart: Ints, padding_share: float) -> tuple[Floats, float]:
     """Place charts given as triangles (F, 3, 2) in one common unit into the unit square.
 
     padding_share: least distance of a chart from its neighbours' padding and from the border, as a share of the
-    square's side (two neighbours are twice that apart). Returns (triangles (F, 3, 2) in 0..1, squares' side per
+    square's side (two neighbours are twice that apart). Returns (triangles (F, 3, 2) in 0..1, the square's sides per
     unit).
     """
     count = int(chart.max()) + 1
-    area = float(
-        np.abs(np.cross(uv_triangles[:, 1] - uv_triangles[:, 0], uv_triangles[:, 2] - uv_triangles[:, 0])).sum()
-    )
-    area = max(0.5 * area, 1e-24)
-    padding = padding_share * GRID
+    sides = uv_triangles[:, 1:] - uv_triangles[:, :1]
+    area = max(0.5 * float(np.abs(np.cross(sides[:, 0], sides[:, 1])).sum()), 1e-24)
+    reach = int(np.ceil(padding_share * GRID))
+    fine = FINE / np.sqrt(area)
+    drawn = _outlines(uv_triangles, chart, count, fine)
     best: tuple[float, list[_Outline], Ints] | None = None
-    scale = GRID * np.sqrt(0.66 / area)
     low, high = 0.0, np.inf
+    scale = GRID * np.sqrt(0.66 / area)
     for _ in range(ATTEMPTS):
-        outlines = _outlines(uv_triangles, chart, count, scale, padding)
-        widest = max(len(o.low) for o in outlines)
-        tallest = max(int(o.high.max()) for o in outlines)
+        outlines = [_resampled(one, scale / fine, reach) for one in drawn]
+        heights = np.array([one.height for one in outlines])
+        widths = np.array([len(one.low) for one in outlines])
         places = None
-        if max(widest, tallest) <= GRID:
-            heights = np.array([int(o.high.max()) for o in outlines])
-            widths = np.array([len(o.low) for o in outlines])
-            for key in (heights, widths * heights, np.maximum(heights, widths)):
-                tried, top = _drop(outlines, np.argsort(-key, kind="stable"), GRID)
-                if top <= GRID:
-                    places = tried
+        if max(heights.max(), widths.max()) <= GRID:
+            for key in (heights, widths * heights, np.maximum(heights, widths), widths):
+                places = _try(outlines, np.argsort(-key, kind="stable"))
+                if places is not None:
                     break
         if places is not None:
             best, low = (scale, outlines, places), scale
         else:
             high = scale
-        if np.isfinite(high) and high / max(low, 1e-300) < 1.015 and best is not None:
+        if best is not None and high < 1.015 * low:
             break
         if low == 0.0:
             scale *= 0.85
         elif not np.isfinite(high):
-            scale *= 1.06
+            scale *= 1.08
         else:
-            scale = np.sqrt(low * high)
+            scale = float(np.sqrt(low * high))
     if best is None:
         # Very many charts: padding alone fills the square at this size. Halve it rather than fail.
-        return pack(uv_triangles, chart, 0.5 * padding_share)
+        return pack(uv_triangles, chart, 0.5 * padding_share if reach > 1 else 0.0)
     scale, outlines, places = best
-    shift = np.stack([o.origin for o in outlines]) + places
+    shift = np.stack([one.origin for one in outlines]) + places
     return (uv_triangles * scale + shift[chart][:, None, :]) / GRID, float(scale / GRID)

@@ -23,7 +23,8 @@ ARAP_ROUNDS = 8
 GUARDED_ROUNDS = 40
 # Slivers are flattened as if they were this high, as a share of their longest side: their true shape would make the
 # system ill-conditioned and let them fold, and it is too small to see.
-LEAST_HEIGHT = 0.02
+LEAST_HEIGHT = 1e-3
+LEAST_AREA = 1e-3  # of its area on the surface: a face below that counts as folded, so that float32 keeps its sign
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,11 +259,37 @@ def flatten(parts: Discs) -> Floats:
     cotangent = _cotangents(parts.flat)
     laplacian = _laplacian(parts, cotangent)
     uv = rigid(parts, conformal(parts, laplacian), laplacian, cotangent)
-    folded = folded_charts(parts, uv)
-    if folded.any():
+    for mend in (_unfolded, lambda some, _: circle(some)):
+        folded = folded_charts(parts, uv)
+        if not folded.any():
+            break
         rows, some = subset(parts, folded)
+        start = mend(some, uv[rows])
         angles = _cotangents(some.flat)
-        uv[rows] = rigid(some, circle(some), _laplacian(some, angles), angles, GUARDED_ROUNDS, guarded=True)
+        fixed = rigid(some, start, _laplacian(some, angles), angles, GUARDED_ROUNDS, guarded=True)
+        uv[rows] = fixed
+    return uv
+
+
+def _unfolded(parts: Discs, start: Floats, rounds: int = 40) -> Floats:
+    """(N, 2) the map with the vertices of folded faces, and of more rings around them as it goes on, at their
+    neighbours' mean. Most folds are a few slivers and come apart; where one does not, the face stays folded.
+    """
+    number = len(parts.owner)
+    one, two = parts.corner.ravel(), np.roll(parts.corner, -1, axis=1).ravel()
+    links = coo_matrix((np.ones(2 * len(one)), (np.r_[one, two], np.r_[two, one])), shape=(number, number)).tocsr()
+    degree = np.maximum(np.asarray(links.sum(1)).ravel(), 1.0)
+    uv = start.copy()
+    for step in range(rounds):
+        folded = ~(signed_areas(parts, uv) > LEAST_AREA * flat_areas(parts))
+        if not folded.any():
+            break
+        moving = np.zeros(number, bool)
+        moving[parts.corner[folded].ravel()] = True
+        for _ in range(step // 8):
+            moving |= links @ moving > 0
+        rows = np.flatnonzero(moving)
+        uv[rows] = (links[rows] @ uv) / degree[rows, None]
     return uv
 
 
@@ -298,7 +325,7 @@ def folded_charts(parts: Discs, uv: Floats) -> NDArray[np.bool_]:
     """(K,) charts with a face whose area in the plane is not positive (a thousandth of its true area at least, so
     that float32 keeps the sign).
     """
-    folded = ~(signed_areas(parts, uv) > 1e-3 * flat_areas(parts))
+    folded = ~(signed_areas(parts, uv) > LEAST_AREA * flat_areas(parts))
     return np.bincount(parts.chart, folded, parts.count) > 0
 
 

@@ -19,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from backend.geometry.charts import (
     ChartLimits,
     FaceGraph,
+    absorb_crumbs,
     chart_vertices,
     connected,
     face_graph,
@@ -41,6 +42,7 @@ METHODS = ("charts", "xatlas", "box")
 MOST_STRETCH = 1.22
 MOST_ATTEMPTS = 7
 MOST_REPAIRS = 6
+CRUMB = 6  # faces: what handing over leaves behind goes to whom it borders most
 # A chart with overlaps in more than this share of its faces is cut in two instead of losing them.
 PEEL_SHARE = 0.05
 
@@ -175,14 +177,16 @@ class _Atlas:
         split[charts[stretched]] = self.attempt < 5
         # Small ones are not worth cutting for stretch: it is a handful of texels.
         split &= size > 0.002 * len(self.faces)
-        split |= trouble > (np.maximum(8, PEEL_SHARE * size) if self.attempt < 4 else 0.5 * size)
+        split |= trouble > (np.maximum(8, PEEL_SHARE * size) if self.attempt < 3 else 0.5 * size)
         peel = np.zeros(len(self.faces), bool)
         peel[some[troubled]] = True
-        label = _peeled(self.graph, label, peel & ~split[label], alone=self.attempt >= 4)
+        label = _peeled(self.graph, label, peel & ~split[label], alone=self.attempt >= 2)
         split &= size > 1
         if split.any():
             label = split_charts(self.vertices, self.faces, self.graph, label, np.flatnonzero(split))
         self.chart = connected(self.graph, label)
+        if self.attempt < 3:
+            self.chart = absorb_crumbs(self.graph, self.chart, CRUMB)
 
     def packed(self, share: float, size: int) -> NDArray[np.float32]:
         """(3F, 2) UVs, upright and packed, free of overlap at a texture of `size` and of mirrored faces in float32."""
