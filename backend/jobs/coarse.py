@@ -148,7 +148,8 @@ class CoarseStage:
         self.step, self.recoveries = state["step"], state["recoveries"]
         self.field.load_state_dict(state["field"])
         self.occupancy.load_state_dict(state["occupancy"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        # A copy, because the optimiser would otherwise go on working in the tensors of the state.
+        self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
         self.generator.set_state(state["generator"])
 
 

@@ -158,7 +158,8 @@ class FineStage:
         self.step, self.recoveries = state["step"], state["recoveries"]
         self.surface.load_state_dict(state["surface"])
         self.texture.load_state_dict(state["texture"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        # A copy, because the optimiser would otherwise go on working in the tensors of the state.
+        self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
         self.generator.set_state(state["generator"])
         self._standing = None
 
