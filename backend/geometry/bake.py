@@ -16,10 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from backend.geometry.charts import face_graph
 from backend.geometry.distance import closest_on_triangles
 from backend.geometry.mesh import Mesh, face_normals, vertex_normals
 from backend.geometry.raster_2d import barycentric, cover
-from backend.geometry.unwrap import uv_charts
+from backend.geometry.uv_quality import uv_charts
 
 # points (N, 3) float32 to colours (N, C) in 0..1
 ColourFunction = Callable[[NDArray[np.float32]], NDArray[np.floating]]
@@ -196,8 +197,6 @@ def seam_error(
 def _seam_samples(mesh: Mesh, samples: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """(uv on one side (N, 2), on the other (N, 2), place in space (N, 3)) along all seam edges."""
     assert mesh.uvs is not None
-    from backend.geometry.charts import face_graph
-
     uvs = mesh.uvs.astype(np.float64)
     graph = face_graph(mesh.vertices.astype(np.float64), mesh.faces.astype(np.int64))
     one, two = graph.corners.T

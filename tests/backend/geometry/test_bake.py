@@ -13,7 +13,8 @@ from backend.geometry.mesh import Mesh
 from backend.geometry.raster_2d import cover
 from backend.geometry.simplify import simplify
 from backend.geometry.tetrahedra import marching_tetrahedra, tetrahedral_grid
-from backend.geometry.unwrap import unwrap, uv_charts
+from backend.geometry.unwrap import unwrap
+from backend.geometry.uv_quality import uv_charts
 
 torch.set_num_threads(1)
 

@@ -15,7 +15,8 @@ from backend.geometry.mesh import Mesh, face_normals
 from backend.geometry.raster_2d import barycentric, cover
 from backend.geometry.simplify import simplify
 from backend.geometry.tetrahedra import marching_tetrahedra, tetrahedral_grid
-from backend.geometry.unwrap import measure, unwrap
+from backend.geometry.unwrap import unwrap
+from backend.geometry.uv_quality import measure, uv_charts
 
 torch.set_num_threads(1)
 
@@ -65,8 +66,6 @@ def test_charts_are_few_flat_and_apart(shape, most_charts, most_stretch):
 
 def test_neighbouring_charts_keep_their_margin():
     result, _ = unwrap(marched(tube), texture_size=256, margin=3)
-    from backend.geometry.unwrap import uv_charts
-
     triangles = result.uvs.astype(float).reshape(-1, 3, 2)
     chart, _ = uv_charts(result.vertices.astype(float), result.faces.astype(np.int64), triangles)
     face, x, y = cover(triangles * 256, 256, 256, conservative=True)
