@@ -178,7 +178,7 @@ def seam_error(
     """
     if mesh.uvs is None:
         raise ValueError("this mesh has no UVs, so it has no seams")
-    one, two, place = _seam_samples(mesh, samples)
+    one, two = _seam_samples(mesh, samples)
     if not len(one):
         return SeamReport(0.0, 0.0, 0.0, 0, 0.0, 1.0)
     gap = np.abs(sample(picture, one) - sample(picture, two))
@@ -194,26 +194,21 @@ def seam_error(
     )
 
 
-def _seam_samples(mesh: Mesh, samples: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """(uv on one side (N, 2), on the other (N, 2), place in space (N, 3)) along all seam edges."""
+def _seam_samples(mesh: Mesh, samples: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(uv on one side (N, 2), on the other (N, 2)) at the same places along all seam edges."""
     assert mesh.uvs is not None
     uvs = mesh.uvs.astype(np.float64)
     graph = face_graph(mesh.vertices.astype(np.float64), mesh.faces.astype(np.int64))
     one, two = graph.corners.T
     after = [c // 3 * 3 + (c % 3 + 1) % 3 for c in (one, two)]
     split = (np.abs(uvs[one] - uvs[after[1]]) > 1e-6).any(1) | (np.abs(uvs[after[0]] - uvs[two]) > 1e-6).any(1)
-    t = ((np.arange(samples) + 0.5) / samples)[None, :, None]
+    t: NDArray[np.float64] = ((np.arange(samples) + 0.5) / samples)[None, :, None]
 
     def along(start: NDArray[np.float64], end: NDArray[np.float64]) -> NDArray[np.float64]:
         return (start[:, None] * (1 - t) + end[:, None] * t).reshape(-1, start.shape[1])
 
-    place = mesh.vertices.astype(np.float64)[mesh.faces.ravel()]
     # The second side runs against the first.
-    return (
-        along(uvs[one[split]], uvs[after[0][split]]),
-        along(uvs[after[1][split]], uvs[two[split]]),
-        along(place[one[split]], place[after[0][split]]),
-    )
+    return along(uvs[one[split]], uvs[after[0][split]]), along(uvs[after[1][split]], uvs[two[split]])
 
 
 def level_charts(
@@ -224,7 +219,7 @@ def level_charts(
     """
     triangles = np.asarray(mesh.uvs, np.float64).reshape(-1, 3, 2)
     chart, _ = uv_charts(mesh.vertices.astype(np.float64), mesh.faces.astype(np.int64), triangles)
-    one, two, _ = _seam_samples(mesh, 1)
+    one, two = _seam_samples(mesh, 1)
     count = int(chart.max()) + 1
     if not len(one) or count < 2:
         return np.asarray(picture, np.float32)

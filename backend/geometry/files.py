@@ -80,7 +80,7 @@ def write_mesh(
         if ending == ".obj":
             visual.material = shaded.to_simple()
     else:
-        source, faces = np.arange(len(mesh.vertices)), mesh.faces
+        source, faces = np.arange(len(mesh.vertices)), mesh.faces.astype(np.int64)
         visual = None
     vertices, normals = mesh.vertices[source], vertex_normals(mesh.vertices, mesh.faces)[source]
     colours = None
@@ -145,7 +145,7 @@ def read_mesh(path: str | os.PathLike[str]) -> tuple[Mesh, NDArray[np.uint8] | N
         )
     try:
         shape = trimesh.load(source, force="mesh", process=False)
-        vertices, faces = np.asarray(shape.vertices, np.float32), np.asarray(shape.faces, np.int64).reshape(-1, 3)
+        vertices, faces = np.asarray(shape.vertices, np.float32), np.asarray(shape.faces, np.int32).reshape(-1, 3)
     except Exception as failure:  # trimesh's readers raise whatever their parsers do; the file is at fault, not we
         raise BadRequest(f"{source.name} cannot be read as a mesh ({failure}).", path="mesh") from failure
     if not len(faces) or not np.isfinite(vertices).all():

@@ -16,7 +16,7 @@ of tetrahedra around it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -60,8 +60,8 @@ class TetrahedralGrid:
 
     def to(self, device: torch.device | str) -> TetrahedralGrid:
         """The same grid on another device."""
-        tensors = (self.vertices, self.edges, self.octahedra, self.octahedron_edges, self.border)
-        return TetrahedralGrid(*(t.to(device) for t in tensors), self.cells, self.cell_size)
+        names = ("vertices", "edges", "octahedra", "octahedron_edges", "border")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
 
     @property
     def tetrahedra(self) -> torch.Tensor:
