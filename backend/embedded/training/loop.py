@@ -220,7 +220,7 @@ class Trainer:
     def log(self, numbers: dict[str, Any]) -> None:
         """Append one JSON line: where the run is, mean losses by quarter since the last line, and `numbers`."""
         means = (self._sums / self._counts.clamp_min(1)).tolist()
-        line = {"step": self.step, "samples": self.samples, "seconds": round(self.seconds, 1),
+        line: dict[str, Any] = {"step": self.step, "samples": self.samples, "seconds": round(self.seconds, 1),
                 "shards": len(self.shards.shards), "pictures": len(self.shards)}  # fmt: skip
         if float(self._counts.sum()) > 0:
             line["loss"] = round(float(self._sums.sum() / self._counts.sum()), 5)
