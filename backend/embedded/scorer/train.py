@@ -31,14 +31,14 @@ class TrainSettings:
     towers in bfloat16 (weights stay float32). Batches come from a shelf of `shelf` pictures, of which `fresh` are made
     anew each step: making a picture costs more than learning from it (data echoing, Choi et al. 2019)."""
 
-    steps: int = 1000
+    steps: int = 900
     shelf: int = 2048
-    fresh: int = 96
-    batch: int = 256
+    fresh: int = 48
+    batch: int = 128
     learning_rate: float = 2e-3
     warmup: int = 100
     weight_decay: float = 0.05
-    others: int = 768
+    others: int = 512
     heads: float = 0.3
     smoothing: float = 0.05
     seed: int = 7
