@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from protocol.client import Client
-from protocol.errors import Cancelled, InternalError, NotConnected
+from protocol.errors import InternalError, NotConnected, Poisoned, WorkerCrashed
 from protocol.local import default_data_folder, read_connection_file
 
 ANSWER_SECONDS = 3.0  # for a hub that has left a connection file
@@ -52,14 +52,14 @@ def any_hub(data: Path | None, alone: bool) -> Iterator[Client]:
 
 @contextlib.contextmanager
 def private_hub() -> Iterator[Client]:
-    """A hub and a worker of our own; both have ended when the context is left, and only logs of a failure stay."""
+    """A hub and a worker of our own; both have ended when the context is left, and only the logs of a crash stay."""
     folder = Path(tempfile.mkdtemp(prefix="maquette-"))
     command = [sys.executable, "-m", "backend.cli", "serve", "--data", str(folder), "--exit-with-parent", "--quiet"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_root(), os.environ.get("PYTHONPATH")]))}
     hub = subprocess.Popen(  # a session of its own, so that Ctrl-C reaches this command alone
         command, stdin=subprocess.DEVNULL, start_new_session=os.name != "nt", env=environment,
     )
-    good = False
+    keep_logs = False
     try:
         end = time.monotonic() + START_SECONDS
         while not (folder / "connection.json").exists():
@@ -72,9 +72,8 @@ def private_hub() -> Iterator[Client]:
         with Client.local(folder, software="maquette command") as client:
             client.wait_connected(START_SECONDS)
             yield client
-        good = True
-    except Cancelled:
-        good = True
+    except (InternalError, WorkerCrashed, Poisoned):  # what the logs say more about than the error
+        keep_logs = True
         raise
     finally:
         hub.terminate()
@@ -83,7 +82,7 @@ def private_hub() -> Iterator[Client]:
         except subprocess.TimeoutExpired:
             hub.kill()
             hub.wait()
-        _clean(folder, keep_logs=not good)
+        _clean(folder, keep_logs)
 
 
 def _clean(folder: Path, keep_logs: bool) -> None:

@@ -25,6 +25,7 @@ def maquette(*arguments, data, **more):
     """Run the command; its worker runs scripted jobs."""
     environment = {
         **os.environ, "MAQUETTE_DATA": str(data), "MAQUETTE_JOBS_MODULE": "scripted_jobs", "OMP_NUM_THREADS": "1",
+        "TMPDIR": str(data) if Path(data).is_dir() else "",
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "backend" / "worker")]),
     }
     command = [sys.executable, "-m", "backend.cli", *arguments]
@@ -80,7 +81,11 @@ def test_generate_with_a_hub_of_its_own(tmp_path):
 def test_failure_and_time_out_have_exit_codes(tmp_path):
     said = maquette("generate", "raise=EmptySurface", "--out", str(tmp_path), data=tmp_path)
     assert said.returncode == 1 and "Nothing is there. (while: carry over)" in said.stderr
-    assert "Lower the threshold." in said.stderr
+    assert "Lower the threshold." in said.stderr and list(tmp_path.glob("maquette-*")) == []
+    said = maquette("generate", "raise=Defect", "--out", str(tmp_path), data=tmp_path)
+    assert said.returncode == 1 and "The logs are in" in said.stderr
+    (kept,) = tmp_path.glob("maquette-*/logs/jobs/*.log")
+    assert "a secret detail" in kept.read_text()
     said = maquette("generate", "steps=10000 delay=0.05", "--out", str(tmp_path), "--timeout", "1", data=tmp_path)
     assert said.returncode == 130 and "cancelled" in said.stderr
 
