@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 GRID = 512  # cells across the square while packing
-FINE = 1024  # cells across a square of the charts' own area when outlines are drawn
+FINE = 700  # cells across a square of the charts' own area when outlines are drawn
 ATTEMPTS = 20
 HOLE_CHARTS = 60  # with more charts than that the search for holes costs more than it wins
 FAR = np.iinfo(np.int64).max // 4

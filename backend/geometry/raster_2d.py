@@ -14,7 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK = 1 << 21  # candidate pixels at a time, some 150 MB of temporaries
+CHUNK = 1 << 20  # candidate pixels at a time, some 60 MB of temporaries
+TINY = 5e-324  # the smallest positive double: `> -TINY` is `>= 0`
 
 
 def _candidates(
@@ -50,33 +51,43 @@ def cover(
     A pixel appears once for each triangle that covers it. Triangles without area cover nothing (unless conservative).
     """
     corners = np.asarray(triangles, np.float64)
-    area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    winding = np.where(area < 0, -1.0, 1.0)
+    one, two = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    area = one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]
+    edges = [_edge(corners[:, i], corners[:, (i + 1) % 3], area, conservative) for i in range(3)]
     found: list[tuple[NDArray[np.int64], ...]] = []
-    edges = []
-    for i in range(3):
-        a, b = corners[:, i], corners[:, (i + 1) % 3]
-        # Both neighbours must compute the very same number for their shared edge: always from its lower end.
-        swap = (a[:, 0] > b[:, 0]) | ((a[:, 0] == b[:, 0]) & (a[:, 1] > b[:, 1]))
-        lower, upper = np.where(swap[:, None], b, a), np.where(swap[:, None], a, b)
-        sign = np.where(swap, -1.0, 1.0) * winding
-        edges.append((lower, upper - lower, sign))
     for face, x, y in _candidates(corners, width, height, 0.5 if conservative else 0.0):
-        px, py = x + 0.5, y + 0.5
-        covered = np.ones(len(face), bool) if conservative else area[face] != 0
-        for lower, along, sign in edges:
-            dx, dy = along[face, 0], along[face, 1]
-            value = dx * (py - lower[face, 1]) - dy * (px - lower[face, 0])
-            side = sign[face]
-            if conservative:
-                covered &= value * side >= -0.5 * (np.abs(dx) + np.abs(dy))
-            else:
-                covered &= (value * side > 0) | ((value == 0) & (side > 0))
-        found.append((face[covered], x[covered], y[covered]))
+        if not conservative:
+            solid = area[face] != 0
+            if not solid.all():
+                face, x, y = face[solid], x[solid], y[solid]
+        for along_x, along_y, constant, least in edges:
+            # Twice the pixel's centre, which is a whole number; the edge is scaled to match.
+            value = along_x[face] * (2 * x + 1) + along_y[face] * (2 * y + 1) + constant[face]
+            kept = value > least[face]
+            face, x, y = face[kept], x[kept], y[kept]
+        found.append((face, x, y))
     if not found:
         none = np.zeros(0, np.int64)
         return none, none, none
     return tuple(np.concatenate(parts) for parts in zip(*found, strict=True))  # type: ignore[return-value]
+
+
+def _edge(
+    a: NDArray[np.float64], b: NDArray[np.float64], area: NDArray[np.float64], conservative: bool
+) -> tuple[NDArray[np.float64], ...]:
+    """(p, q, r, least): pixel (x, y) is on the inner side of the edge when p (2x + 1) + q (2y + 1) + r > least."""
+    # Both neighbours must compute the very same number for their shared edge: always from its lower end, and then the
+    # sign, which is exact.
+    swap = (a[:, 0] > b[:, 0]) | ((a[:, 0] == b[:, 0]) & (a[:, 1] > b[:, 1]))
+    lower, upper = np.where(swap[:, None], b, a), np.where(swap[:, None], a, b)
+    dx, dy = (upper - lower).T
+    side = np.where(swap, -1.0, 1.0) * np.where(area < 0, -1.0, 1.0)
+    if conservative:
+        least = -(np.abs(dx) + np.abs(dy)) - TINY
+    else:
+        # On the line itself the pixel belongs to the neighbour for which the edge runs upward from its lower end.
+        least = np.where(side > 0, -TINY, 0.0)
+    return -dy * side, dx * side, 2.0 * (dy * lower[:, 0] - dx * lower[:, 1]) * side, least
 
 
 def barycentric(
