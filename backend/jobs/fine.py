@@ -8,30 +8,31 @@ resolution with low noise levels only. Part of the steps may listen to the coars
 
 from __future__ import annotations
 
-import copy
-import math
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backend.fields.tetrahedral_sdf import TetrahedralSDF
 from backend.fields.texture import TextureField
 from backend.geometry.regularisers import face_pairs, laplacian, normal_consistency, vertex_normals_of
-from backend.jobs.coarse import MOST_RECOVERIES, SNAPSHOT_EVERY
 from backend.jobs.guide import Guide, Opinion, Seen, fit
 from backend.jobs.presets import Fine
+from backend.jobs.stage import Stage
 from backend.jobs.views import sample_cameras, sample_shading
 from backend.priors.views import ViewCondition
 from backend.render.cameras import Cameras
 from backend.render.raster import Rasteriser
-from protocol.errors import TrainingDiverged
 
 SIGN_TERM = 0.01  # weight of the sign-change entropy; keeps stray inner surfaces away, too small to move the outer one
 
 
-class FineStage:
-    """A surface and a texture under optimisation. `fine` is the high-resolution guide, `coarse` the first stage's."""
+class FineStage(Stage["tuple[Guide, Opinion] | None"]):
+    """A surface and a texture under optimisation. `fine` is the high-resolution guide, `coarse` the first stage's.
+
+    `advance` answers who was asked and the opinion, or None when an earlier target served again. The views that stand
+    just now are not part of a state: a resumed stage asks anew.
+    """
 
     def __init__(
         self,
@@ -47,49 +48,15 @@ class FineStage:
         self.surface, self.texture = surface, texture
         self.fine, self.coarse = fine, coarse
         self.rasteriser = rasteriser
-        self.generator = torch.Generator().manual_seed(seed)
-        self.optimiser = torch.optim.Adam(
-            [
-                {"params": texture.parameters(), "lr": settings.learning_rate, "rate": settings.learning_rate},
-                {
-                    "params": surface.parameters(),
-                    "lr": settings.surface_learning_rate,
-                    "rate": settings.surface_learning_rate,
-                },
-            ],
-            betas=(0.9, 0.99),
-            eps=1e-15,
-        )
-        self.step = 0
-        self.recoveries = 0
         self._standing: _Standing | None = None
-        self._good: dict[str, Any] | None = None
+        optimised: dict[str, tuple[nn.Module, float]] = {
+            "texture": (texture, settings.learning_rate),
+            "surface": (surface, settings.surface_learning_rate),
+        }
+        super().__init__("fine", settings.steps, optimised, {}, 0.7, torch.Generator().manual_seed(seed))
 
-    @property
-    def share(self) -> float:
-        return self.step / self.settings.steps
-
-    @property
-    def finished(self) -> bool:
-        return self.step >= self.settings.steps
-
-    def advance(self) -> tuple[Guide, Opinion] | None:
-        """One optimiser step. Returns who was asked and the opinion, None when an earlier target served again."""
-        if self.step % SNAPSHOT_EVERY == 0:
-            self._good = copy.deepcopy(self.state())
-        loss, answer = self._loss()
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        last = max(0.0, (self.share - 0.7) / 0.3)
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["rate"] * 0.5**self.recoveries * (1 - 0.9 * last)
-        self.optimiser.step()
-        self.step += 1
-        if (self.step % SNAPSHOT_EVERY == 0 or self.finished) and not self._finite(loss):
-            self._go_back()
-        return answer
-
-    def _loss(self) -> tuple[Tensor, tuple[Guide, Opinion] | None]:
+    def loss(self) -> tuple[Tensor, tuple[Guide, Opinion] | None]:
+        """Guidance and the terms that keep the surface calm."""
         settings = self.settings
         marched = self.surface.march()
         vertices, faces = marched.vertices, marched.faces
@@ -101,13 +68,14 @@ class FineStage:
                               with_normals=standing.shading is not None)
         lit = standing.guide.light(seen, standing.cameras, settings.light, standing.shading)
         images = standing.guide.pack(lit, 0.5)
+        answer: tuple[Guide, Opinion] | None = None
         if asked:
             opinion = standing.guide.judge(images, standing.view, self.share)
             self._standing = standing.after(opinion)
             guidance, answer = opinion.loss, (standing.guide, opinion)
         else:
             assert standing.target is not None
-            guidance, answer = fit(images, standing.target), None
+            guidance = fit(images, standing.target)
             self._standing = standing.used()
         pairs, edges = face_pairs(faces, len(vertices))
         loss = guidance + SIGN_TERM * self.surface.sign_term(marched)
@@ -125,42 +93,8 @@ class FineStage:
         shading = sample_shading(settings.light, self.share, cameras, guide.prior.traits.knows_light, self.generator)
         return _Standing(guide, cameras, shading, guide.view(cameras, shading))
 
-    def _finite(self, loss: Tensor) -> bool:
-        parameters = [*self.surface.parameters(), *self.texture.parameters()]
-        return math.isfinite(float(loss.detach())) and all(bool(one.isfinite().all()) for one in parameters)
-
-    def _go_back(self) -> None:
-        self.recoveries += 1
-        if self.recoveries > MOST_RECOVERIES or self._good is None:
-            raise TrainingDiverged(
-                f"The fine stage gave values that are not finite {self.recoveries} times.",
-                hint="Choose another seed or prior; if it stays, the prior's weights may be broken.",
-                stage="fine",
-            )
-        recoveries = self.recoveries
-        self.load(self._good)
-        self.recoveries = recoveries
-        self.generator.manual_seed(int(torch.randint(2**62, (), generator=self.generator)) + recoveries)
-
-    def state(self) -> dict[str, Any]:
-        """Everything needed to go on from here, but for the views that stand just now."""
-        return {
-            "step": self.step,
-            "recoveries": self.recoveries,
-            "surface": self.surface.state_dict(),
-            "texture": self.texture.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "generator": self.generator.get_state(),
-        }
-
     def load(self, state: dict[str, Any]) -> None:
-        """Goes on from a state of `state`."""
-        self.step, self.recoveries = state["step"], state["recoveries"]
-        self.surface.load_state_dict(state["surface"])
-        self.texture.load_state_dict(state["texture"])
-        # A copy, because the optimiser would otherwise go on working in the tensors of the state.
-        self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
-        self.generator.set_state(state["generator"])
+        super().load(state)
         self._standing = None
 
 

@@ -116,9 +116,9 @@ def optimise_coarse(
         stage.load(saved["coarse"])
 
     def after_step(now: CoarseStage, opinion: Opinion) -> None:
-        tell(now.share, f"step {now.step} of {now.settings.steps}")
+        tell(now.share, f"step {now.step} of {now.steps}")
         # The first steps show nothing but the blob that every field starts as.
-        if previews.due() and now.step >= min(FIRST_PREVIEW, now.settings.steps // 4):
+        if previews.due() and now.step >= min(FIRST_PREVIEW, now.steps // 4):
             previews.of_field(now.field, now.guide.picture(opinion))
         if keeper.due():
             keeper.keep(coarse=now.state())
@@ -159,11 +159,11 @@ def optimise_fine(
     """The fine stage to its end, with previews and checkpoints."""
     if "fine" in saved:
         # The grid may have been laid differently before the crash, so it comes from the checkpoint too.
-        stage.surface.load_state_dict(saved["fine"]["surface"])
+        stage.surface.load_state_dict(saved["fine"]["modules"]["surface"])
         stage.load(saved["fine"])
     while not stage.finished:
         answer = stage.advance()
-        tell(stage.share, f"step {stage.step} of {stage.settings.steps}")
+        tell(stage.share, f"step {stage.step} of {stage.steps}")
         if answer is not None and previews.due():
             guide, opinion = answer
             previews.of_surface(stage.surface, stage.texture, guide.picture(opinion))

@@ -13,8 +13,9 @@ from torch import Tensor
 
 from backend.embedded.objects import Recipe, build, interior
 from backend.jobs.carry_over import carry_over
-from backend.jobs.coarse import SNAPSHOT_EVERY, CoarseStage
+from backend.jobs.coarse import CoarseStage
 from backend.jobs.presets import DRAFT, with_effort
+from backend.jobs.stage import SNAPSHOT_EVERY
 from backend.priors.prompts import PromptBook
 from backend.render.raster import WarpRasteriser
 from protocol.errors import TrainingDiverged

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the optimising stages of a recipe share: steps, cooling down, checkpoints, and recovery from divergence.
+
+A stage owns modules under optimisation and one generator for all its chance. If values stop being finite it goes back
+to the last good step with half the learning rate and another stretch of random numbers, a few times, then fails with
+advice. A state holds everything that decides the rest of the run, so a resumed stage repeats itself bit for bit.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from protocol.errors import TrainingDiverged
+
+SNAPSHOT_EVERY = 25  # steps between the states that a diverged run goes back to
+MOST_RECOVERIES = 4
+COOLEST = 0.1  # share of the learning rate that is left at the end
+
+Answer = TypeVar("Answer")
+
+
+class Stage(ABC, Generic[Answer]):
+    """A stage of `steps` optimiser steps.
+
+    Attributes:
+        step: the next step to do.
+        recoveries: how often it went back.
+
+    Args:
+        name: for errors.
+        steps: optimiser steps until it is finished.
+        rates: learning rate of each module that is optimised.
+        others: modules with a state but no learning rate.
+        cool_from: share of the stage after which the rates fall in a straight line to a tenth, because score
+            distillation is noisy and what it shapes must come to rest.
+        generator: a CPU generator; all chance of the stage comes from it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        steps: int,
+        rates: dict[str, tuple[nn.Module, float]],
+        others: dict[str, nn.Module],
+        cool_from: float,
+        generator: torch.Generator,
+    ):
+        self.name, self.steps, self.generator = name, steps, generator
+        self._cool_from = cool_from
+        self._modules = {**{key: module for key, (module, _) in rates.items()}, **others}
+        self._rates = [rate for _, rate in rates.values()]
+        # betas and eps as Instant-NGP and threestudio set them for hash grids.
+        groups = [{"params": module.parameters(), "lr": rate} for module, rate in rates.values()]
+        self.optimiser = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15)
+        self.step = 0
+        self.recoveries = 0
+        self._good: dict[str, Any] | None = None
+
+    @property
+    def share(self) -> float:
+        """How much of the stage is done, 0..1."""
+        return self.step / self.steps
+
+    @property
+    def finished(self) -> bool:
+        return self.step >= self.steps
+
+    @abstractmethod
+    def loss(self) -> tuple[Tensor, Answer]:
+        """The loss of this step, and what the caller of `advance` wants to know of it."""
+
+    def advance(self) -> Answer:
+        """One optimiser step. Raises TrainingDiverged when going back did not help."""
+        if self.step % SNAPSHOT_EVERY == 0:
+            self._good = copy.deepcopy(self.state())
+        loss, answer = self.loss()
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        cooled = max(0.0, (self.share - self._cool_from) / (1 - self._cool_from))
+        for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):
+            group["lr"] = rate * 0.5**self.recoveries * (1 - (1 - COOLEST) * cooled)
+        self.optimiser.step()
+        self.step += 1
+        # Looking at every value waits for the device, so it is done once in a while.
+        if (self.step % SNAPSHOT_EVERY == 0 or self.finished) and not self._finite(loss):
+            self._go_back()
+        return answer
+
+    def _finite(self, loss: Tensor) -> bool:
+        parameters = (one for group in self.optimiser.param_groups for one in group["params"])
+        return math.isfinite(float(loss.detach())) and all(bool(one.isfinite().all()) for one in parameters)
+
+    def _go_back(self) -> None:
+        recoveries = self.recoveries + 1
+        if recoveries > MOST_RECOVERIES or self._good is None:
+            raise TrainingDiverged(
+                f"The {self.name} stage gave values that are not finite {recoveries} times.",
+                hint="Choose another seed or prior, or lower `effort`; if it stays, the prior's weights may be broken.",
+                stage=self.name,
+            )
+        self.load(self._good)
+        self.recoveries = recoveries
+        # Another stretch of random numbers, or the same step would fail in the same way.
+        self.generator.manual_seed(int(torch.randint(2**62, (), generator=self.generator)) + recoveries)
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on from here."""
+        return {
+            "step": self.step,
+            "recoveries": self.recoveries,
+            "modules": {key: module.state_dict() for key, module in self._modules.items()},
+            "optimiser": self.optimiser.state_dict(),
+            "generator": self.generator.get_state(),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Goes on from a state of `state`."""
+        self.step, self.recoveries = state["step"], state["recoveries"]
+        for key, module in self._modules.items():
+            module.load_state_dict(state["modules"][key])
+        # A copy, because the optimiser would otherwise go on working in the tensors of the state.
+        self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
+        self.generator.set_state(state["generator"])
