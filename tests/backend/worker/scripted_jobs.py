@@ -57,7 +57,10 @@ def run(spec, context):
             context.preview_mesh(arrays["vertices"], arrays["faces"], colours)
             context.preview_image(np.zeros((8, 8, 3), np.uint8))
         if options.get("checkpoint"):
-            saved.write_text(str(number))
+            # Renamed into place, as the real one is: a kill between opening and writing would leave an empty file.
+            partial = saved.with_suffix(".partial")
+            partial.write_text(str(number))
+            partial.replace(saved)
         if number == steps // 2:
             if attempt <= int(options.get("crash_until", 0)):
                 os.kill(os.getpid(), signal.SIGKILL)
