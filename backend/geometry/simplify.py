@@ -35,13 +35,13 @@ MIDDLE_PULL = 1e-3
 MOST_ROUNDS = 150
 
 
-def simplify(mesh: Mesh, face_budget: int, *, even: float = 0.0) -> Mesh:
+def simplify(mesh: Mesh, face_budget: int, *, even: float = 0.3) -> Mesh:
     """The mesh with at most `face_budget` faces, as near as the topology allows (a handful of faces above it at the
     worst).
 
-    even: 0 keeps shape only; 1 also charges long edges, for triangles of like size that deform and paint better.
-    Colours and UVs are dropped, because vertices move; bake after simplifying. A mesh within its budget only loses
-    slivers.
+    even: how much long edges are charged, 0 not at all. The default costs no shape that can be measured and keeps flat
+    parts from falling into slivers, which deform, paint and shade badly. Colours and UVs are dropped, because vertices
+    move; bake after simplifying. A mesh within its budget only loses slivers.
     """
     if face_budget < 4:
         raise ValueError(f"a closed mesh needs at least 4 faces, not {face_budget}: raise the face budget")

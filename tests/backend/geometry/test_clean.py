@@ -142,3 +142,15 @@ def test_simplifying_twice_gives_the_same_bits():
     assert np.array_equal(one.vertices, two.vertices) and np.array_equal(one.faces, two.faces)
     with pytest.raises(ValueError, match="face budget"):
         simplify(mesh, 3)
+
+
+def test_flat_parts_stay_even():
+    mesh = marched(lambda p: (p.abs() - torch.tensor([0.7, 0.5, 0.2])).max(1)[0], 48)
+
+    def longest(small):
+        sides = np.linalg.norm(small.vertices[small.faces] - small.vertices[np.roll(small.faces, -1, 1)], axis=2)
+        return sides.max() / sides.mean()
+
+    plain, even = simplify(mesh, 900, even=0.0), simplify(mesh, 900)
+    assert longest(even) < 2.2 and longest(even) < 0.8 * longest(plain)
+    assert check(even.vertices, even.faces).sound and check(plain.vertices, plain.faces).sound

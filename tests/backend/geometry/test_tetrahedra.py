@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from backend.geometry.tetrahedra import marching_tetrahedra, tetrahedral_grid
 
 torch.set_num_threads(1)
+DEVICES = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
 
 
 def row_edges(tetrahedra):
@@ -74,10 +75,13 @@ def test_the_cube_of_class_128_has_the_size_of_the_public_grid_and_stays_in_its_
     assert float(grid.vertices.abs().max()) == 1.0
 
 
+@pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("resolution, tolerance", [(32, 0.02), (64, 0.005)])
-def test_a_sphere_has_its_area_its_volume_and_euler_number_two(resolution, tolerance):
-    grid = tetrahedral_grid(resolution)
+def test_a_sphere_has_its_area_its_volume_and_euler_number_two(resolution, tolerance, device):
+    grid = tetrahedral_grid(resolution).to(device)
     surface = marching_tetrahedra(grid, grid.vertices.norm(dim=1) - 0.7)
+    assert surface.vertices.device.type == device
+    surface = type(surface)(*(part.cpu() for part in surface))
     area, volume = area_volume(surface.vertices, surface.faces)
     assert area == pytest.approx(4 * math.pi * 0.49, rel=tolerance)
     assert volume == pytest.approx(4 / 3 * math.pi * 0.343, rel=tolerance)
