@@ -57,7 +57,7 @@ def finish(
     mesh = simplify(cleaned, settings.faces) if len(cleaned.faces) > settings.faces else cleaned
     tell(0.35, "unwrapping")
     size = texture_size or settings.texture
-    unwrapped, uv_report = unwrap(mesh, texture_size=size, time_limit=settings.unwrap_seconds)
+    unwrapped, uv_report = unwrap(mesh, texture_size=size)
     if uv_report.note:
         warn(uv_report.note)
     tell(0.7, "baking the texture")

@@ -148,8 +148,6 @@ class Finish:
 
     faces: int
     texture: int
-    unwrap_seconds: float
-    """xatlas is stopped after this time and a plain unwrap is used."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +198,7 @@ DRAFT = Preset(
         laplacian=20.0,
         detail_grid=HashGridSize(levels=8, log2_entries=15, base=8, finest=96, hidden=32),
     ),
-    finish=Finish(faces=12_000, texture=1024, unwrap_seconds=20.0),
+    finish=Finish(faces=12_000, texture=1024),
     preview_every=3.0,
 )
 
@@ -240,7 +238,7 @@ STANDARD = Preset(
         laplacian=20.0,
         detail_grid=HashGridSize(levels=16, log2_entries=19, base=16, finest=2048, hidden=64),
     ),
-    finish=Finish(faces=30_000, texture=2048, unwrap_seconds=60.0),
+    finish=Finish(faces=30_000, texture=2048),
     preview_every=2.0,
 )
 
@@ -278,7 +276,7 @@ PAPER = Preset(
         laplacian=0.0,
         detail_grid=HashGridSize(levels=16, log2_entries=19, base=16, finest=4096, hidden=64),
     ),
-    finish=Finish(faces=40_000, texture=2048, unwrap_seconds=120.0),
+    finish=Finish(faces=40_000, texture=2048),
     preview_every=10.0,
 )
 
