@@ -65,7 +65,7 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--effort", type=float, default=1.0, help="multiplies the preset's steps")
     parser.add_argument("--seed", type=int, default=1, help="of the first prompt; prompt n gets seed + n")
     parser.add_argument("--choice", type=int, default=2026, help="seed that chooses the held-out prompts")
-    parser.add_argument("--only", type=int, nargs="*", help="numbers of the prompts to make, the others are left out")
+    parser.add_argument("--only", type=int, nargs="*", help="numbers of the prompts to make; the others only distract")
     parser.add_argument("--out", type=Path, required=True, help="folder for everything that is written")
     parser.add_argument("--resume", action="store_true", help="keep prompts made before with the same settings")
     parser.add_argument("--truth", action="store_true", help="judge the true meshes: the upper bound of every measure")
@@ -75,10 +75,9 @@ def options(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def cases(chosen: argparse.Namespace) -> list[Case]:
-    """The held-out prompts of this run."""
+    """All held-out prompts that this choice has, also those that `--only` leaves out."""
     pairs = held_out_prompts(chosen.prompts, chosen.choice)
-    made = [Case(number, prompt, thing, chosen.seed + number) for number, (prompt, thing) in enumerate(pairs)]
-    return made if chosen.only is None else [case for case in made if case.number in set(chosen.only)]
+    return [Case(number, prompt, thing, chosen.seed + number) for number, (prompt, thing) in enumerate(pairs)]
 
 
 def generate(case: Case, chosen: argparse.Namespace, folder: Path, cache: dict[str, Any]) -> dict[str, Any]:
@@ -173,31 +172,41 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str], None] = pr
         torch.set_num_threads(chosen.threads)
     chosen.out.mkdir(parents=True, exist_ok=True)
     scorer = Scorer.load()
+    every = cases(chosen)
+    wanted = every if chosen.only is None else [case for case in every if case.number in set(chosen.only)]
     rows: list[dict[str, Any]] = []
-    judged: list[Judged | None] = []
+    strips: list[tuple[str, Image.Image]] = []
     cache: dict[str, Any] = {}
-    everything = cases(chosen)
-    for case in everything:
-        row, one = measure(case, chosen, cache)
+    totals: dict[str, float] = {}
+    verdicts: list[dict[str, Any]] = []
+    for case in wanted:
+        row, judged = measure(case, chosen, cache)
+        # Every chosen prompt is a distractor, also those that are not made in this run.
+        summary.add_retrieval(row, judged, [other.prompt for other in every], scorer)
         rows.append(row)
-        judged.append(one)
-        say(summary.line(row, len(everything)))
-    summary.add_retrieval(rows, judged, scorer)
-    totals = summary.totals(rows)
-    verdicts = summary.verdicts(totals)
-    heading = "the truth itself" if chosen.truth else f"preset {chosen.preset}, prior {chosen.prior or 'embedded'}"
-    settings = {**_settings(chosen), "truth": chosen.truth, "choice": chosen.choice, "seed": chosen.seed}
-    _write(chosen.out / "results.json", {"settings": settings, "totals": totals, "bars": verdicts, "prompts": rows})
-    text = summary.markdown(heading, rows, totals, verdicts)
-    (chosen.out / "results.md").write_text(text, encoding="utf-8")
-    shown = [(row, one) for row, one in zip(rows, judged, strict=True) if one is not None]
-    if shown:
-        strips = [sheets.strip(one.sheet_views) for _, one in shown]
-        sheets.write_sheets(chosen.out, strips, [row["prompt"] for row, _ in shown], seed=chosen.choice)
+        say(summary.line(row, len(every)))
+        if judged is not None:
+            strips.append((case.prompt, sheets.strip(judged.sheet_views)))
+        totals = summary.totals(rows)
+        verdicts = summary.verdicts(totals)
+        write_results(chosen, rows, totals, verdicts)  # after each, so that a run that is cut short has its figures
+    if strips:
+        sheets.write_sheets(chosen.out, [one for _, one in strips], [prompt for prompt, _ in strips], chosen.choice)
     say(summary.closing(totals, verdicts))
     if any("error" in row for row in rows):
         return 2
     return 0 if all(verdict["met"] for verdict in verdicts) else 1
+
+
+def write_results(
+    chosen: argparse.Namespace, rows: list[dict[str, Any]], totals: dict[str, float], verdicts: list[dict[str, Any]]
+) -> None:
+    """`results.json` and `results.md`."""
+    heading = "the truth itself" if chosen.truth else f"preset {chosen.preset}, prior {chosen.prior or 'embedded'}"
+    settings = {**_settings(chosen), "truth": chosen.truth, "choice": chosen.choice, "seed": chosen.seed}
+    settings["distractors"] = chosen.prompts
+    _write(chosen.out / "results.json", {"settings": settings, "totals": totals, "bars": verdicts, "prompts": rows})
+    (chosen.out / "results.md").write_text(summary.markdown(heading, rows, totals, verdicts), encoding="utf-8")
 
 
 if __name__ == "__main__":

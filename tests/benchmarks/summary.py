@@ -72,29 +72,24 @@ OF_HEALTH = (
 )
 
 
-def add_retrieval(rows: Sequence[Row], judged: Sequence[Judged | None], scorer: Scorer) -> None:
-    """Adds to each row its retrieval rank, what it was taken for, and what the scorer reads without a prompt.
-
-    Prompts that could not be made stay among the distractors and count as not found.
-    """
-    prompts = [row["prompt"] for row in rows]
-    for row in rows:
-        row.update(rank=len(rows), taken_for="", own_similarity=None)
-    for row, one in zip(rows, judged, strict=True):
-        if one is None:
-            continue
-        views = torch.from_numpy(one.judge_views)
-        scores = scorer.similarity(views, prompts).mean(dim=0)
-        own = scores[prompts.index(row["prompt"])]
-        row["rank"] = int((scores >= own).sum())
-        row["taken_for"] = prompts[int(scores.argmax())]
-        row["own_similarity"] = float(own)
-        reading = scorer.read_kind_colour(views, together=True)[0]
-        row["read"] = {"kinds": reading.kinds, "colours": reading.colours, "patterns": reading.patterns}
-        row["kind_right"] = reading.kind == row["kind"]
-        # A material brings its own colour; then there is no colour to name.
-        row["colour_right"] = reading.colour == row["colour"] if row["colour"] else None
-        row["pattern_right"] = reading.pattern == row["pattern"]
+def add_retrieval(row: Row, judged: Judged | None, prompts: Sequence[str], scorer: Scorer) -> None:
+    """Adds to a row the rank of its prompt among all `prompts`, what it was taken for, and what the scorer reads
+    without a prompt. One that could not be made has the last rank."""
+    row.update(rank=len(prompts), taken_for="", own_similarity=None)
+    if judged is None:
+        return
+    views = torch.from_numpy(judged.judge_views)
+    scores = scorer.similarity(views, prompts).mean(dim=0)
+    own = scores[list(prompts).index(row["prompt"])]
+    row["rank"] = int((scores >= own).sum())
+    row["taken_for"] = prompts[int(scores.argmax())]
+    row["own_similarity"] = float(own)
+    reading = scorer.read_kind_colour(views, together=True)[0]
+    row["read"] = {"kinds": reading.kinds, "colours": reading.colours, "patterns": reading.patterns}
+    row["kind_right"] = reading.kind == row["kind"]
+    # A material brings its own colour; then there is no colour to name.
+    row["colour_right"] = reading.colour == row["colour"] if row["colour"] else None
+    row["pattern_right"] = reading.pattern == row["pattern"]
 
 
 def totals(rows: Sequence[Row]) -> dict[str, float]:
@@ -142,7 +137,8 @@ def line(row: Row, count: int) -> str:
         return f"{head}: not made: {row['error'].get('message', row['error'])}"
     took = f", {row['seconds']:.0f} s" if row.get("seconds") else ""
     sides = "two faces" if row["janus"] else f"{row['views_right']:.0%} of the sides right"
-    return f"{head}: F {row['f_score']:.2f}, IoU {row['iou']:.2f}, dE {row['delta_e']:.0f}, {sides}{took}"
+    figures = f"rank {row['rank']}, F {row['f_score']:.2f}, IoU {row['iou']:.2f}, dE {row['delta_e']:.0f}"
+    return f"{head}: {figures}, {sides}{took}"
 
 
 def closing(figures: Mapping[str, float], bars: Sequence[Mapping[str, Any]]) -> str:

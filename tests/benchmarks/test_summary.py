@@ -84,19 +84,21 @@ def judged(level: float) -> Judged:
     return Judged({}, np.full((2, 4, 4, 3), level, np.float32), np.zeros((4, 8, 8, 4), np.float32))
 
 
-def test_retrieval_ranks_each_object_among_all_prompts():
-    rows = [row(number) for number in range(4)]
+def test_retrieval_ranks_an_object_among_all_prompts():
+    prompts = [f"a thing {number}" for number in range(4)]
+    rows = [row(0), row(1), row(2), row(3)]
     things = [judged(0 / 4), judged(2 / 4), judged(2 / 4), None]  # the second looks like the third
-    summary.add_retrieval(rows, things, Oracle())
+    for one, thing in zip(rows, things, strict=True):
+        summary.add_retrieval(one, thing, prompts, Oracle())
     assert [one["rank"] for one in rows] == [1, 3, 1, 4]
     assert rows[1]["taken_for"] == "a thing 2"
     assert (rows[0]["kind_right"], rows[0]["colour_right"], rows[0]["pattern_right"]) == (True, False, True)
 
 
 def test_a_material_has_no_colour_to_be_named():
-    rows = [row(0, colour="", pattern="wooden")]
-    summary.add_retrieval(rows, [judged(0.0)], Oracle())
-    assert rows[0]["colour_right"] is None and "colour_right" not in summary.totals(rows)
+    wooden = row(0, colour="", pattern="wooden")
+    summary.add_retrieval(wooden, judged(0.0), ["a thing 0"], Oracle())
+    assert wooden["colour_right"] is None and "colour_right" not in summary.totals([wooden])
 
 
 def test_sheets_hold_twenty_and_blind_ones_have_a_key(tmp_path):
