@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -55,7 +56,7 @@ def tetrahedra(repeats: int) -> list[Race]:
     def theirs(sdf: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         return row_unique_marching(places, cells, -sdf)[0]
 
-    def with_gradients(march) -> None:  # noqa: ANN001
+    def with_gradients(march: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
         sdf, places = values.clone().requires_grad_(), rest.clone().requires_grad_()
         march(sdf, places).square().sum().backward()
 
