@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import re
 import sys
 import time
@@ -161,7 +162,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _write(path: Path, value: Any) -> None:
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{os.getpid()}.partial")  # two runs may share a folder, each with its own prompts
     partial.write_text(json.dumps(value, indent=1, default=float) + "\n", encoding="utf-8")
     partial.replace(path)
 

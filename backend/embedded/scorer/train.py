@@ -31,10 +31,10 @@ class TrainSettings:
     towers in bfloat16 (weights stay float32). Batches come from a shelf of `shelf` pictures, of which `fresh` are made
     anew each step: making a picture costs more than learning from it (data echoing, Choi et al. 2019)."""
 
-    steps: int = 900
+    steps: int = 2000
     shelf: int = 2048
-    fresh: int = 48
-    batch: int = 128
+    fresh: int = 64
+    batch: int = 192
     learning_rate: float = 2e-3
     warmup: int = 100
     weight_decay: float = 0.05
