@@ -96,6 +96,22 @@ def picture_distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return distance
 
 
+def turning_likeness(pictures: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """How alike two turntables (N, H, W, 4) are in what changes from view to view: (N, N) correlations in -1..1.
+
+    Each turntable's own mean picture is taken off first. What is wrong in every view alike (a shade, a size, a missing
+    pattern) says nothing about which side is which, and would drown a nose or a door that does.
+    """
+
+    def changes(stack: np.ndarray) -> np.ndarray:
+        alpha = stack[..., 3:]
+        seen = np.concatenate([stack[..., :3] * alpha + 0.5 * (1.0 - alpha), alpha], axis=-1).astype(np.float64)
+        apart = (seen - seen.mean(axis=0)).reshape(len(seen), -1)
+        return apart / np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-9)
+
+    return changes(pictures) @ changes(truth).T
+
+
 def turn_between(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The smaller angle between two azimuths in degrees, 0..180."""
     return np.abs((np.asarray(first) - np.asarray(second) + 180.0) % 360.0 - 180.0)
@@ -106,9 +122,9 @@ class ViewAgreement:
     """Whether each side of an object shows what the truth shows on that side.
 
     Attributes:
-        main_right: share of front, left, back and right whose nearest among the truth's four is the right one.
-        azimuth_error: mean over all views of the angle in degrees by which the nearest view of the truth is off; a view
-            of the truth that cannot be told from the right one counts as right.
+        main_right: share of front, left, back and right that are most alike to the right one of the truth's four.
+        azimuth_error: mean over all views of the angle in degrees by which the most alike view of the truth is off; a
+            view of the truth that cannot be told from the right one counts as right.
         janus: the truth's back can be told from its front, and yet the object's back looks like the truth's front.
         telling: share of ordered pairs of the truth's views that can be told apart (0: a solid of revolution, for which
             the other numbers mean nothing).
@@ -126,7 +142,8 @@ class ViewAgreement:
 
 
 def view_agreement(pictures: np.ndarray, truth: np.ndarray, azimuths: np.ndarray) -> ViewAgreement:
-    """Reads back from which azimuth each picture was taken, by its nearest picture of the truth.
+    """Reads back from which azimuth each picture was taken, by the picture of the truth that is most alike in what
+    changes from view to view (`turning_likeness`).
 
     Args:
         pictures: (N, H, W, 4) of the object in question, one for each azimuth.
@@ -137,7 +154,7 @@ def view_agreement(pictures: np.ndarray, truth: np.ndarray, azimuths: np.ndarray
     main = [int(np.argmin(turn_between(azimuths, view))) for view in MAIN_VIEWS]
     if turn_between(azimuths[main], np.array(MAIN_VIEWS)).max() > 1e-3:
         raise ValueError("the azimuths must hold 0, 90, 180 and 270 degrees")
-    across = picture_distance(pictures, truth)
+    across = -turning_likeness(pictures, truth)
     among = picture_distance(truth, truth)
     alike = among < SAME_VIEW
 
