@@ -21,16 +21,36 @@ import torch
 from backend.geometry.tetrahedra import marching_tetrahedra, tetrahedral_grid
 
 PAIRS = torch.tensor([0, 1, 0, 2, 0, 3, 1, 2, 1, 3, 2, 3])
-# Per case (bit i set: vertex i outside the level's positive side) up to two triangles of local edge numbers, -1 for
-# none.
-CASES = torch.tensor(
-    [
-        [-1] * 6, [1, 0, 2, -1, -1, -1], [4, 0, 3, -1, -1, -1], [1, 4, 2, 1, 3, 4],
-        [3, 1, 5, -1, -1, -1], [2, 3, 0, 2, 5, 3], [1, 4, 0, 1, 5, 4], [4, 2, 5, -1, -1, -1],
-        [4, 5, 2, -1, -1, -1], [4, 1, 0, 4, 5, 1], [3, 2, 0, 3, 5, 2], [1, 3, 5, -1, -1, -1],
-        [4, 1, 2, 4, 3, 1], [3, 0, 4, -1, -1, -1], [2, 0, 1, -1, -1, -1], [-1] * 6,
-    ]
-)  # fmt: skip
+
+
+def _cases() -> torch.Tensor:
+    """(16, 6) local edge numbers of up to two triangles for each set of positive corners (bit i: corner i), else -1.
+
+    Worked out on the unit tetrahedron: the crossed edges' midpoints in a ring, turned so that triangles look away from
+    the positive corners.
+    """
+    corners = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    edges = PAIRS.view(6, 2).tolist()
+    table = torch.full((16, 6), -1)
+    for case in range(1, 15):
+        positive = [corner for corner in range(4) if case >> corner & 1]
+        crossed = [number for number, (a, b) in enumerate(edges) if (a in positive) != (b in positive)]
+        if len(crossed) == 4:
+            # Around the ring, neighbours share a corner: the one edge that shares none with the first is opposite.
+            first = crossed[0]
+            opposite = next(number for number in crossed if not set(edges[number]) & set(edges[first]))
+            sides = [number for number in crossed if number not in (first, opposite)]
+            crossed = [first, sides[0], opposite, sides[1]]
+        middle = corners[torch.tensor([edges[number] for number in crossed])].mean(1)
+        normal = torch.linalg.cross(middle[1] - middle[0], middle[2] - middle[0])
+        if normal @ (middle[0] - corners[positive[0]]) < 0:
+            crossed.reverse()
+        ring = crossed[:3] + ([crossed[0], crossed[2], crossed[3]] if len(crossed) == 4 else [-1] * 3)
+        table[case] = torch.tensor(ring)
+    return table
+
+
+CASES = _cases()
 
 
 def row_unique_edges(tetrahedra: torch.Tensor) -> torch.Tensor:
@@ -43,29 +63,19 @@ def row_unique_marching(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """(vertices (S, 3), faces (F, 3)) of the zero level by the public scheme; `value` is positive inside there."""
     with torch.no_grad():
-        positive = value > 0
-        corner = positive[tetrahedra.reshape(-1)].reshape(-1, 4)
-        total = corner.sum(-1)
-        valid = (total > 0) & (total < 4)
-        every = tetrahedra[valid][:, PAIRS].reshape(-1, 2).sort(1)[0]
-        unique, inverse = torch.unique(every, dim=0, return_inverse=True)
-        crossed = positive[unique.reshape(-1)].reshape(-1, 2).sum(-1) == 1
-        number = torch.full((len(unique),), -1, dtype=torch.long)
-        number[crossed] = torch.arange(int(crossed.sum()))
-        local = number[inverse].reshape(-1, 6)
-        ends = unique[crossed]
-        case = (corner[valid] * torch.tensor([1, 2, 4, 8])).sum(-1)
-        count = torch.tensor([0, 1, 1, 2, 1, 2, 2, 1, 1, 2, 2, 1, 2, 1, 1, 0])[case]
-    at = positions[ends.reshape(-1)].reshape(-1, 2, 3)
-    v = value[ends.reshape(-1)].reshape(-1, 2, 1)
-    weight = torch.cat((-v[:, 1:], v[:, :1]), 1) / (v[:, :1] - v[:, 1:])
-    faces = torch.cat(
-        (
-            torch.gather(local[count == 1], 1, CASES[case[count == 1]][:, :3]),
-            torch.gather(local[count == 2], 1, CASES[case[count == 2]]).reshape(-1, 3),
-        )
-    )
-    return (at * weight).sum(1), faces
+        code = ((value > 0)[tetrahedra].long() << torch.arange(4)).sum(1)
+        cut = (code > 0) & (code < 15)
+        rows = tetrahedra[cut][:, PAIRS].reshape(-1, 2).sort(1)[0]
+        edges, name = torch.unique(rows, dim=0, return_inverse=True)
+        crossed = (value > 0)[edges].sum(1) == 1
+        order = torch.cumsum(crossed, 0) - 1
+        ends, place = edges[crossed], order[name].view(-1, 6)
+        triangles = CASES[code[cut]].view(-1, 2, 3)
+        used = triangles[..., 0] >= 0
+        faces = torch.gather(place[:, None].expand(-1, 2, -1), 2, triangles.clamp_min(0))[used]
+    a, b = value[ends].unsqueeze(-1).unbind(1)
+    share = a / (a - b)
+    return positions[ends[:, 0]] * (1 - share) + positions[ends[:, 1]] * share, faces
 
 
 def best_of(work: Callable[[], Any], repeats: int) -> float:
