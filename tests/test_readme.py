@@ -54,6 +54,11 @@ def test_command(command: str, folder: Path) -> None:
         assert "--out" in run([str(ROOT / "build.py"), "demo", *words[3:], "--help"], folder)
     elif words[0] == "maquette":
         run_maquette(words[1:], folder)
+    elif words[:2] == ["python", "tests/benchmarks/speed.py"]:
+        run([str(ROOT / words[1]), *words[2:], "--repeats", "1", "--only", "cubes"], folder)
+    elif words[:2] == ["python", "tests/benchmarks/quality.py"]:
+        # One prompt, hardly made: it runs to its end and says with its exit code that the bars are missed.
+        run([str(ROOT / words[1]), *words[2:], "--only", "1", "--effort", "0.01"], folder, code=1)
     elif words[:3] == ["python", "-m", "backend.embedded.training"]:
         run_training(words[3:], folder)
     else:
