@@ -4,8 +4,8 @@
 
 Every number names its source: [M3D] Magic3D (Lin et al., CVPR 2023), [TS] threestudio's magic3d configurations,
 [DF] DreamFusion (Poole et al., 2022), [ours] chosen here, by measurement with the embedded prior where the comment
-says so; a number without a mark is [ours] too. Steps are optimiser steps, angles are degrees (people read this file), lengths are in field units (the
-object's box is [-1, 1]^3). A recipe reads these numbers and has none of its own.
+says so; a number without a mark is [ours] too. Steps are optimiser steps, angles are degrees (people read this file),
+lengths are in field units (the object's box is [-1, 1]^3). A recipe reads these numbers and has none of its own.
 """
 
 from __future__ import annotations
