@@ -16,6 +16,7 @@ from .apply.placement import Place
 WORDS = {
     "WAITING": "waiting for the hub",
     "SUBMITTING": "sending",
+    "NEED_BLOBS": "sending its inputs",
     "QUEUED": "waiting its turn",
     "LEASED": "starting",
     "RUNNING": "working",

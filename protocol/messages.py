@@ -39,7 +39,9 @@ from .specs import JobSpec, TextTo3DSpec, spec_from_map
 __all__ = ["JobSpec", "TextTo3DSpec", "read", "spec_from_map"]
 
 MAX_INLINE_PREVIEW = 256 * 1024  # bytes; a larger preview is fetched as a blob (reference, section 23.2)
-JOB_STATES = ("QUEUED", "LEASED", "RUNNING", "RETRY_WAIT", "CANCEL_REQ", "CANCELLED", "SUCCEEDED", "FAILED")
+JOB_STATES = (
+    "NEED_BLOBS", "QUEUED", "LEASED", "RUNNING", "RETRY_WAIT", "CANCEL_REQ", "CANCELLED", "SUCCEEDED", "FAILED",
+)
 FINAL_STATES = ("CANCELLED", "SUCCEEDED", "FAILED")
 
 

@@ -2,14 +2,15 @@
 """The life of a job as a pure function: a state and an event go in, the next state and what to do come out.
 
 No clock, no socket, no store: the desk persists what this decides, so a whole history can be tested in a
-microsecond. (Protocol reference, section 9; pausing and input blobs join here when jobs need them.)
+microsecond. (Protocol reference, section 9.)
 
+    NEED_BLOBS -> QUEUED                      all inputs have arrived
     QUEUED -> LEASED -> RUNNING -> SUCCEEDED
     LEASED, RUNNING -> FAILED                 the recipe failed, or the worker was lost too often
     QUEUED -> FAILED                          no worker can be started at all
     LEASED, RUNNING -> RETRY_WAIT -> QUEUED   the worker was lost
     LEASED, RUNNING -> QUEUED                 the worker gave the job back
-    LEASED, RUNNING -> CANCEL_REQ -> CANCELLED;  QUEUED, RETRY_WAIT -> CANCELLED at once
+    LEASED, RUNNING -> CANCEL_REQ -> CANCELLED;  NEED_BLOBS, QUEUED, RETRY_WAIT -> CANCELLED at once
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from dataclasses import dataclass, replace
 
 from protocol.errors import Cancelled, MaquetteError, Poisoned
 
-QUEUED, LEASED, RUNNING, RETRY_WAIT = "QUEUED", "LEASED", "RUNNING", "RETRY_WAIT"
+NEED_BLOBS, QUEUED, LEASED, RUNNING, RETRY_WAIT = "NEED_BLOBS", "QUEUED", "LEASED", "RUNNING", "RETRY_WAIT"
 CANCEL_REQ, CANCELLED, SUCCEEDED, FAILED = "CANCEL_REQ", "CANCELLED", "SUCCEEDED", "FAILED"
-STATES = (QUEUED, LEASED, RUNNING, RETRY_WAIT, CANCEL_REQ, CANCELLED, SUCCEEDED, FAILED)
+STATES = (NEED_BLOBS, QUEUED, LEASED, RUNNING, RETRY_WAIT, CANCEL_REQ, CANCELLED, SUCCEEDED, FAILED)
 FINAL = (CANCELLED, SUCCEEDED, FAILED)
 WITH_WORKER = (LEASED, RUNNING, CANCEL_REQ)
 
@@ -39,6 +40,11 @@ class JobState:
 
 
 # Events
+
+@dataclass(frozen=True)
+class BlobsArrived:
+    """The last input of the job is on disk."""
+
 
 @dataclass(frozen=True)
 class Leased:
@@ -94,8 +100,10 @@ class RetryDue:
     """The wait after a lost worker is over."""
 
 
-JobEvent = Leased | Started | Done | Failure | WorkerLost | GivenBack | CancelAsked | NoWorker | RetryDue
-EVENTS: tuple[type, ...] = (Leased, Started, Done, Failure, WorkerLost, GivenBack, CancelAsked, NoWorker, RetryDue)
+JobEvent = BlobsArrived | Leased | Started | Done | Failure | WorkerLost | GivenBack | CancelAsked | NoWorker | RetryDue
+EVENTS: tuple[type, ...] = (
+    BlobsArrived, Leased, Started, Done, Failure, WorkerLost, GivenBack, CancelAsked, NoWorker, RetryDue,
+)
 
 
 # Actions
@@ -131,7 +139,10 @@ Action = Record | SendLease | SendCancel | WaitThenRetry
 def step(job: JobState, event: JobEvent) -> tuple[JobState, tuple[Action, ...]]:
     """What `event` makes of `job`. An event that means nothing in this state changes nothing and asks for nothing."""
     state = job.state
-    if isinstance(event, Leased):
+    if isinstance(event, BlobsArrived):
+        if state == NEED_BLOBS:
+            return replace(job, state=QUEUED), (Record(),)
+    elif isinstance(event, Leased):
         if state == QUEUED:
             leased = JobState(LEASED, job.attempt + 1, event.fence, event.worker)
             return leased, (Record(), SendLease())
@@ -160,7 +171,7 @@ def step(job: JobState, event: JobEvent) -> tuple[JobState, tuple[Action, ...]]:
         if state == CANCEL_REQ:
             return _cancelled(job)
     elif isinstance(event, CancelAsked):
-        if state in (QUEUED, RETRY_WAIT):
+        if state in (NEED_BLOBS, QUEUED, RETRY_WAIT):
             return _cancelled(job)
         if state in (LEASED, RUNNING):
             return replace(job, state=CANCEL_REQ), (Record(), SendCancel())

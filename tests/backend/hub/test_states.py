@@ -15,12 +15,14 @@ from backend.hub.states import (
     FINAL,
     LEASED,
     MAX_ATTEMPTS,
+    NEED_BLOBS,
     QUEUED,
     RETRY_WAIT,
     RUNNING,
     STATES,
     SUCCEEDED,
     WITH_WORKER,
+    BlobsArrived,
     CancelAsked,
     Done,
     Failure,
@@ -43,12 +45,15 @@ from protocol.messages import FINAL_STATES, JOB_STATES
 FAILURE = EmptySurface("Nothing there.")
 CRASH = WorkerCrashed("The worker was ended by signal 9.", detail={"signal": 9})
 EXAMPLES = {
+    BlobsArrived: BlobsArrived(),
     Leased: Leased("w2", 8), Started: Started(), Done: Done(), Failure: Failure(FAILURE), WorkerLost: WorkerLost(CRASH),
     GivenBack: GivenBack(), CancelAsked: CancelAsked(), NoWorker: NoWorker(CRASH),
     RetryDue: RetryDue(),
 }
 # Every pair that means something; all others must change nothing.
 EXPECTED = {
+    (NEED_BLOBS, BlobsArrived): (QUEUED, {Record}),
+    (NEED_BLOBS, CancelAsked): (CANCELLED, {Record}),
     (QUEUED, Leased): (LEASED, {Record, SendLease}),
     (QUEUED, CancelAsked): (CANCELLED, {Record}),
     (QUEUED, NoWorker): (FAILED, {Record}),
