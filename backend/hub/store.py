@@ -18,34 +18,11 @@ from typing import Any
 
 import msgpack
 
+from backend.hub import schema
 from backend.hub.states import FINAL, JobState
 from protocol.arrays import Descriptor
 from protocol.errors import InternalError, KeyConflict, LeaseLost, MaquetteError, OutOfSpace, UnknownJob
 from protocol.messages import Event, JobSummary
-
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE jobs(
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, user TEXT NOT NULL, kind TEXT NOT NULL, spec BLOB NOT NULL,
-    digest BLOB NOT NULL, title TEXT NOT NULL, state TEXT NOT NULL, attempt INTEGER NOT NULL DEFAULT 0,
-    fence INTEGER NOT NULL DEFAULT 0, worker TEXT NOT NULL DEFAULT '', last_seq INTEGER NOT NULL DEFAULT 0,
-    created REAL NOT NULL, updated REAL NOT NULL);
-CREATE INDEX jobs_by_state ON jobs(state, number);
-CREATE TABLE events(
-    job TEXT NOT NULL REFERENCES jobs(id), seq INTEGER NOT NULL, time REAL NOT NULL, body BLOB NOT NULL,
-    PRIMARY KEY(job, seq)) WITHOUT ROWID;
-CREATE TABLE attempts(
-    job TEXT NOT NULL REFERENCES jobs(id), fence INTEGER NOT NULL, attempt INTEGER NOT NULL, worker TEXT NOT NULL,
-    began REAL NOT NULL, ended REAL, outcome TEXT, last_number INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY(job, fence)) WITHOUT ROWID;
-CREATE TABLE blobs(hash BLOB PRIMARY KEY, size INTEGER NOT NULL, created REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE artefacts(
-    job TEXT NOT NULL REFERENCES jobs(id), name TEXT NOT NULL, hash BLOB NOT NULL REFERENCES blobs(hash),
-    PRIMARY KEY(job, name)) WITHOUT ROWID;
-CREATE TABLE audit(number INTEGER PRIMARY KEY, time REAL NOT NULL, user TEXT NOT NULL, what TEXT NOT NULL, job TEXT);
-"""
-
 
 @dataclass(frozen=True)
 class JobRow:
@@ -73,26 +50,8 @@ class Store:
 
     def __init__(self, path: Path, wall_clock: Callable[[], float]) -> None:
         self._clock = wall_clock
-        self._db = sqlite3.connect(path, isolation_level=None)
+        self._db = schema.open_database(path)
         self._path = path
-        try:
-            found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if found == "ok":
-                for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-                    self._db.execute(f"PRAGMA {pragma}")
-        except sqlite3.DatabaseError as problem:
-            found = str(problem)
-        if found != "ok":
-            self._db.close()
-            raise InternalError(
-                f"The job store {path} is damaged: {found}.",
-                hint="Put it aside and start again, or restore a backup; nothing was changed in it.",
-            )
-        if version > SCHEMA_VERSION:
-            raise InternalError(f"The job store {path} was written by a newer version.", hint="Update Maquette.")
-        if version == 0:
-            self._db.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and close it."""
