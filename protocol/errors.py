@@ -136,6 +136,12 @@ class TooLarge(BadRequest):
     code = "too_large"
 
 
+class UnknownKind(BadRequest):
+    """A kind of job that this version cannot do. detail: `knows`."""
+
+    code = "unknown_kind"
+
+
 class NotAllowed(MaquetteError):
     """The peer did not prove who it is, or may not do this."""
 

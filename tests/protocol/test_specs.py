@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.errors import BadRequest, TooLarge
-from protocol.messages import TextTo3DSpec, spec_from_map
+from protocol.arrays import Descriptor
+from protocol.errors import BadRequest, TooLarge, UnknownKind
+from protocol.specs import KINDS, Input, Spec, TextTo3DSpec, base, spec_from_map
 
 
 @pytest.mark.parametrize(
@@ -46,9 +49,9 @@ def test_missing_prompt_and_unknown_kind():
     with pytest.raises(BadRequest) as caught:
         spec_from_map("text_to_3d", {})
     assert caught.value.path == "prompt"
-    with pytest.raises(BadRequest) as caught:
+    with pytest.raises(UnknownKind) as caught:
         spec_from_map("teapot", {"prompt": "x"})
-    assert caught.value.path == "kind"
+    assert caught.value.path == "kind" and "teapot" in caught.value.message and caught.value.hint
 
 
 def test_unknown_fields_are_ignored():
@@ -66,3 +69,57 @@ def test_map_gives_the_same_spec_back(prompt, seed, size, texture):
     spec = TextTo3DSpec(prompt, seed=seed, size_metres=size, texture_size=texture)
     assert spec_from_map(spec.kind, spec.to_map()) == spec
     assert type(spec.size_metres) is float
+
+
+@dataclass(frozen=True)
+class PaintSpec(Spec):
+    """A kind that takes inputs, as none of ours has to."""
+
+    kind: ClassVar[str] = "paint"
+    INPUTS: ClassVar[tuple[Input, ...]] = (
+        Input("vertices", ("<f4",), (None, 3)), Input("faces", ("<i4",), (None, 3)),
+        Input("image", ("|u1",), (None,), required=False, maximum=1000),
+    )
+    colour: str
+
+
+VERTICES = Descriptor("vertices", "<f4", (4, 3), 48, bytes(32))
+FACES = Descriptor("faces", "<i4", (2, 3), 24, bytes(32))
+
+
+@pytest.mark.parametrize(("inputs", "path"), [
+    ([VERTICES], "inputs.faces"),
+    ([VERTICES, FACES, Descriptor("uvs", "<f4", (1,), 4, bytes(32))], "inputs.uvs"),
+    ([VERTICES, Descriptor("faces", "<i8", (1, 3), 24, bytes(32))], "inputs.faces"),
+    ([VERTICES, Descriptor("faces", "<i4", (6,), 24, bytes(32))], "inputs.faces"),
+    ([VERTICES, Descriptor("faces", "<i4", (0, 3), 0, bytes(32))], "inputs.faces"),
+    ([VERTICES, FACES, FACES], "inputs"),
+    ([VERTICES, FACES, Descriptor("image", "|u1", (1001,), 1001, bytes(32))], "inputs.image"),
+    ([Descriptor("vertices", "<f4", (178956970, 3), 2147483640, bytes(32)), FACES,
+      Descriptor("faces_2", "<i4", (1, 3), 12, bytes(32))], "inputs.faces_2"),
+])
+def test_inputs_that_do_not_fit_are_named(inputs, path):
+    with pytest.raises(BadRequest) as caught:
+        PaintSpec("red").check_inputs(inputs)
+    assert caught.value.path == path
+
+
+def test_inputs_that_fit_and_kinds_without():
+    PaintSpec("red").check_inputs([FACES, VERTICES])
+    PaintSpec("red").check_inputs([FACES, VERTICES, Descriptor("image", "|u1", (1000,), 1000, bytes(32))])
+    TextTo3DSpec("x").check_inputs([])
+    with pytest.raises(BadRequest, match="no inputs"):
+        TextTo3DSpec("x").check_inputs([VERTICES])
+    with pytest.raises(BadRequest, match="colour is missing"):
+        PaintSpec.from_map({})
+
+
+def test_all_inputs_together_have_a_limit(monkeypatch):
+    monkeypatch.setattr(base, "MAX_INPUT_BYTES", 71)
+    with pytest.raises(TooLarge) as caught:
+        PaintSpec("red").check_inputs([FACES, VERTICES])
+    assert caught.value.detail == {"limit": 71, "got": 72, "path": "inputs"}
+
+
+def test_every_kind_is_listed_under_its_own_name():
+    assert all(kind == spec.kind and kind for kind, spec in KINDS.items())

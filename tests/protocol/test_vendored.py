@@ -41,7 +41,7 @@ assert not any(name.split(".")[0] in ("protocol", "backend") for name in sys.mod
     assert said.stdout.split("\n")[:2] == ["Start one with: maquette serve", "cancelled"]
 
 
-@pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.name)
 def test_imports_are_relative_standard_or_allowed(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level == 0:

@@ -1,25 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be asked of a worker: one frozen dataclass for each kind of job, validated when it is made.
-
-A spec is the whole request: everything that decides the result, and nothing about where or when it runs. It goes
-over the wire as `kind` plus `to_map()`, and `spec_from_map` makes it again with the same checks on the other side.
-"""
+"""Text to 3D: a sentence becomes a textured mesh."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
-from . import checks
-from .errors import BadRequest
+from .. import checks
+from ..errors import BadRequest
+from .base import Spec
 
 MAX_PROMPT = 2000  # characters; a text encoder of a diffusion prior reads 77 to 512 tokens
 MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
-class TextTo3DSpec:
+class TextTo3DSpec(Spec):
     """A sentence becomes a textured mesh.
 
     prompt: 1 to 2,000 characters, not only spaces. negative_prompt: what to avoid, at most 2,000 characters.
@@ -62,29 +58,7 @@ class TextTo3DSpec:
         object.__setattr__(self, "effort", checks.number(0.005, 10.0)(self.effort, "effort"))
         checks.text(63, printable=True)(self.name, "name")
 
-    def to_map(self) -> dict[str, Any]:
-        """The spec as plain values."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
-
-    @classmethod
-    def from_map(cls, values: Mapping[str, Any]) -> TextTo3DSpec:
-        """Check and rebuild; fields that this version does not know are ignored (same major version)."""
-        known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
-        if "prompt" not in known:
-            raise BadRequest("The prompt is missing.", path="prompt")
-        return cls(**known)
-
-
-JobSpec = TextTo3DSpec  # a union, as soon as there is a second kind of job
-
-_KINDS: dict[str, type[TextTo3DSpec]] = {TextTo3DSpec.kind: TextTo3DSpec}
-
-
-def spec_from_map(kind: str, values: Mapping[str, Any]) -> JobSpec:
-    """The spec of this kind, checked. Raises BadRequest for an unknown kind or a wrong field."""
-    if kind not in _KINDS:
-        raise BadRequest(
-            f"This version cannot do jobs of the kind {kind[:64]!r}, it knows {', '.join(sorted(_KINDS))}.",
-            path="kind", hint="Update the side that is older.",
-        )
-    return _KINDS[kind].from_map(values)
+    @property
+    def title(self) -> str:
+        """The object's name, or the prompt."""
+        return " ".join((self.name or self.prompt).split())

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all kinds of job have in common: the base class of a spec, and the rules for arrays that go in with it.
+
+A kind says in `INPUTS` which arrays it takes. Client, hub and worker all check the descriptors against these rules
+before a byte is sent, stored or computed with; what the bytes mean is checked by the recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, ClassVar, TypeVar
+
+from ..arrays import Descriptor
+from ..errors import BadRequest, TooLarge
+
+MAX_INPUTS = 64  # arrays of one job
+MAX_INPUT_BYTES = 4 << 30  # of all inputs of one job (protocol reference, section 15)
+
+
+@dataclass(frozen=True)
+class Input:
+    """One array that a kind of job takes.
+
+    name: as in `Client.submit(spec, inputs)`. dtypes: keys of arrays.DTYPES. shape: exact sizes, None where any size
+    from 1 up will do. required: whether the job cannot do without. maximum: bytes. A file such as a PNG travels as
+    its bytes: `Input("image", ("|u1",), (None,))`.
+    """
+
+    name: str
+    dtypes: tuple[str, ...]
+    shape: tuple[int | None, ...]
+    required: bool = True
+    maximum: int = MAX_INPUT_BYTES
+
+    def check(self, one: Descriptor) -> None:
+        """Raises BadRequest or TooLarge naming the input."""
+        path = f"inputs.{self.name}"
+        fits = len(one.shape) == len(self.shape) and all(
+            got >= 1 if want is None else got == want for got, want in zip(one.shape, self.shape, strict=True)
+        )
+        if one.dtype not in self.dtypes or not fits:
+            wanted = ", ".join("any" if size is None else str(size) for size in self.shape)
+            raise BadRequest(
+                f"Input {self.name} is {one.dtype} {one.shape}, expected {' or '.join(self.dtypes)} ({wanted}).",
+                path=path,
+            )
+        if one.size > self.maximum:
+            raise TooLarge(
+                f"Input {self.name} has {one.size:,} bytes, at most {self.maximum:,} are allowed.", path=path,
+                detail={"limit": self.maximum, "got": one.size},
+            )
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Base of all specs: a frozen dataclass of plain values, checked when it is made."""
+
+    kind: ClassVar[str] = ""
+    INPUTS: ClassVar[tuple[Input, ...]] = ()
+
+    @property
+    def title(self) -> str:
+        """One line for lists of jobs."""
+        return self.kind
+
+    def to_map(self) -> dict[str, Any]:
+        """The spec as plain values."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+    @classmethod
+    def from_map(cls: type[S], values: Mapping[str, Any]) -> S:
+        """Check and rebuild; fields that this version does not know are ignored (same major version)."""
+        for one in fields(cls):
+            if one.name not in values and one.default is MISSING and one.default_factory is MISSING:
+                raise BadRequest(f"The {one.name} is missing.", path=one.name)
+        return cls(**{one.name: values[one.name] for one in fields(cls) if one.name in values})
+
+    def check_inputs(self, inputs: Iterable[Descriptor]) -> None:
+        """Whether these arrays may go in with this job. Raises BadRequest or TooLarge naming the input."""
+        given = list(inputs)
+        found = {one.name: one for one in given}
+        known = {one.name: one for one in self.INPUTS}
+        if len(given) > MAX_INPUTS or len(found) < len(given):
+            raise BadRequest(f"A job takes at most {MAX_INPUTS} inputs, each under its own name.", path="inputs")
+        for name in found:
+            if name not in known:
+                takes = f"only {', '.join(sorted(known))}" if known else "no inputs"
+                raise BadRequest(f"A {self.kind} job takes {takes}, not {name!r}.", path=f"inputs.{name}")
+        for name, rule in known.items():
+            if name in found:
+                rule.check(found[name])
+            elif rule.required:
+                raise BadRequest(f"A {self.kind} job needs the input {name}.", path=f"inputs.{name}")
+        total = sum(one.size for one in given)
+        if total > MAX_INPUT_BYTES:
+            raise TooLarge(
+                f"The inputs have {total:,} bytes, at most {MAX_INPUT_BYTES:,} are allowed.", path="inputs",
+                detail={"limit": MAX_INPUT_BYTES, "got": total},
+            )
+
+
+S = TypeVar("S", bound=Spec)
