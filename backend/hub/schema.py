@@ -36,8 +36,8 @@ CREATE TABLE artefacts(
 CREATE TABLE audit(number INTEGER PRIMARY KEY, time REAL NOT NULL, user TEXT NOT NULL, what TEXT NOT NULL, job TEXT);
 """,
     # 2: order, fair shares, retries with reasons, checkpoints, delivered results.
-    # rank: place among the user's own jobs. ttl: seconds that the job may wait, 0 for ever. lowered: how often memory ran out.
-    # bad: the attempt ended by a fault of the worker or of the job on it.
+    # rank: place among the user's own jobs. ttl: seconds that the job may wait, 0 for ever. lowered: how often
+    # memory ran out. bad: the attempt ended by a fault of the worker, or of the job on it.
     """
 ALTER TABLE jobs ADD COLUMN priority TEXT NOT NULL DEFAULT 'normal';
 ALTER TABLE jobs ADD COLUMN rank REAL NOT NULL DEFAULT 0;
@@ -55,6 +55,20 @@ CREATE TABLE checkpoints(
     job TEXT PRIMARY KEY REFERENCES jobs(id), hash BLOB NOT NULL, size INTEGER NOT NULL, fence INTEGER NOT NULL,
     number INTEGER NOT NULL, time REAL NOT NULL) WITHOUT ROWID;
 CREATE INDEX checkpoints_by_hash ON checkpoints(hash);
+""",
+    # 3: users and their public keys (`accounts`); the audit log says from which key and cannot be changed (`audit`).
+    """
+CREATE TABLE users(
+    name TEXT PRIMARY KEY, role TEXT NOT NULL, quotas TEXT NOT NULL, created REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE keys(
+    public TEXT PRIMARY KEY, user TEXT NOT NULL REFERENCES users(name), created REAL NOT NULL, revoked REAL)
+    WITHOUT ROWID;
+CREATE INDEX keys_by_user ON keys(user);
+CREATE INDEX attempts_by_time ON attempts(began);
+ALTER TABLE audit ADD COLUMN key TEXT NOT NULL DEFAULT '';
+ALTER TABLE audit ADD COLUMN detail TEXT NOT NULL DEFAULT '';
+CREATE TRIGGER audit_keeps BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
+CREATE TRIGGER audit_stays BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 """,
 )
 

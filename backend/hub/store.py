@@ -18,11 +18,12 @@ from typing import Any
 
 import msgpack
 
-from backend.hub import schema
+from backend.hub import audit, schema
 from backend.hub.states import FINAL, JobState
 from protocol.arrays import Descriptor
-from protocol.errors import InternalError, KeyConflict, LeaseLost, MaquetteError, OutOfSpace, UnknownJob
+from protocol.errors import KeyConflict, LeaseLost, MaquetteError, OutOfSpace, UnknownJob
 from protocol.messages import Event, JobSummary
+
 
 @dataclass(frozen=True)
 class JobRow:
@@ -52,6 +53,7 @@ class Store:
         self._clock = wall_clock
         self._db = schema.open_database(path)
         self._path = path
+        self._key = ""  # public key of the peer whose message is being handled
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and close it."""
@@ -61,8 +63,23 @@ class Store:
         """Fold the write-ahead log into the file, so that it does not grow for ever."""
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
+    @property
+    def db(self) -> sqlite3.Connection:
+        """The one connection, for the modules that keep tables of their own (`accounts`, `audit`)."""
+        return self._db
+
     @contextmanager
-    def _write(self) -> Iterator[sqlite3.Connection]:
+    def acting(self, key: str) -> Iterator[None]:
+        """What the audit log is told inside comes from this public key (hex)."""
+        before, self._key = self._key, key
+        try:
+            yield
+        finally:
+            self._key = before
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All of it or nothing, on disk when it is left. Raises OutOfSpace."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             yield self._db
@@ -93,7 +110,7 @@ class Store:
 
     def set_meta(self, key: str, value: Any) -> None:
         """Remember a value."""
-        with self._write() as db:
+        with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES(?, ?)", (key, value))
 
     # Jobs
@@ -113,7 +130,7 @@ class Store:
                 )
             return False
         now = self._clock()
-        with self._write() as db:
+        with self.transaction() as db:
             db.execute(
                 "INSERT INTO jobs(id, user, kind, spec, digest, title, state, created, updated) "
                 "VALUES(?, ?, ?, ?, ?, ?, 'QUEUED', ?, ?)", (job, user, kind, packed, digest, title, now, now),
@@ -163,7 +180,7 @@ class Store:
         Raises LeaseLost when the job is no longer in the state and under the fence that `old` says.
         """
         now = self._clock()
-        with self._write() as db:
+        with self.transaction() as db:
             done = db.execute(
                 "UPDATE jobs SET state=?, attempt=?, fence=?, worker=?, updated=? WHERE id=? AND state=? AND fence=?",
                 (new.state, new.attempt, new.fence, new.worker, now, old.id, old.life.state, old.life.fence),
@@ -196,7 +213,7 @@ class Store:
         row = self._db.execute("SELECT last_number FROM attempts WHERE job=? AND fence=?", (job, fence)).fetchone()
         if row is None or row[0] >= number:
             return False
-        with self._write() as db:
+        with self.transaction() as db:
             db.execute("UPDATE attempts SET last_number=? WHERE job=? AND fence=?", (number, job, fence))
             self._add_event(db, job, {"kind": "warning", "text": text}, (), self._clock())
         return True
@@ -208,10 +225,10 @@ class Store:
         )
         return [_event(job, number, body) for number, body in rows]
 
-    def audit(self, user: str, what: str, job: str) -> None:
-        """Note who did what."""
-        with self._write() as db:
-            self._audit(db, user, what, job, self._clock())
+    def audit(self, user: str, what: str, job: str = "", detail: str = "") -> None:
+        """Note who did what, in a transaction of its own."""
+        with self.transaction() as db:
+            self._audit(db, user, what, job, self._clock(), detail)
 
     def blob_is_of(self, digest: bytes, user: str) -> bool:
         """Whether these bytes belong to a result of this user."""
@@ -219,9 +236,10 @@ class Store:
             "SELECT 1 FROM artefacts JOIN jobs ON jobs.id=artefacts.job WHERE hash=? AND user=?", (digest, user)
         ).fetchone() is not None
 
-    @staticmethod
-    def _audit(db: sqlite3.Connection, user: str, what: str, job: str, now: float) -> None:
-        db.execute("INSERT INTO audit(time, user, what, job) VALUES(?, ?, ?, ?)", (now, user, what, job))
+    def _audit(
+        self, db: sqlite3.Connection, user: str, what: str, job: str, now: float, detail: str = ""
+    ) -> None:
+        audit.note(db, now, user, what, job, self._key, detail)
 
     @staticmethod
     def _add_event(
