@@ -111,7 +111,7 @@ class Link:
             self.problem = error
             raise
         for job in self.jobs.running():  # the same id makes no second job, and brings back what was missed
-            self._client.submit(job.spec, job.id)
+            self._client.submit(job.spec, job=job.id)
 
     def _open(self) -> None:
         settings = preferences.settings()
@@ -192,7 +192,7 @@ class Link:
         self.connect()
         job = Job(wire.client.new_job_id(), spec, place, pressed=self._clock())
         self.jobs.add(job)
-        self._client.submit(spec, job.id)
+        self._client.submit(spec, job=job.id)
         return job
 
     def cancel(self, job_id: str) -> None:

@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import zmq
+from numpy.typing import NDArray
 
 from .errors import BadRequest, MaquetteError, NotConnected, TimedOut
 from .framing import MAX_FRAME
@@ -98,14 +100,20 @@ class Client:
 
     # What can be asked; none of these block
 
-    def submit(self, spec: JobSpec, job: str = "") -> str:
+    def submit(self, spec: JobSpec, inputs: Mapping[str, NDArray[Any]] | None = None, *, job: str = "") -> str:
         """Ask for a job and give its id back at once; JobAccepted follows when the hub has it on disk.
 
-        job: an id made earlier by `new_job_id` and written down; submitting the same spec under it again, also
-        from another process, makes no second job.
+        inputs: arrays that this kind of job takes (`spec.INPUTS` says which); they are copied and sent by their hash,
+        and the recipe finds them as `context.inputs`. A file such as a PNG goes as the uint8 array of its bytes.
+        job: an id made earlier by `new_job_id` and written down; submitting the same spec and inputs under it again,
+        also from another process, makes no second job and goes on with an upload that was interrupted.
+
+        Raises BadRequest or TooLarge for inputs that this kind of job does not take.
         """
+        if inputs is not None and not isinstance(inputs, Mapping):
+            raise BadRequest("inputs must map names to arrays.", path="inputs", hint="The id goes in as job=...")
         name = job or new_job_id()
-        self._session.submit(spec, name, self._clock())
+        self._session.submit(spec, name, self._clock(), inputs)
         self._flush()
         return name
 

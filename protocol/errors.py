@@ -172,6 +172,12 @@ class UnknownBlob(MaquetteError):
     code, kind = "unknown_blob", "client"
 
 
+class NotWanted(MaquetteError):
+    """No job of this user waits for these bytes. detail: `hash`."""
+
+    code, kind = "not_wanted", "client"
+
+
 class UnknownSession(MaquetteError):
     """The hub does not know this connection (it reconnected, or the hub restarted): greet again."""
 

@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, TypeVar
 
 from . import checks
-from .arrays import FRAME_BYTES, Buffer, Descriptor
+from .arrays import FRAME_BYTES, IN_BLOB, MAX_DESCRIPTORS, Buffer, Descriptor
 from .errors import BadRequest, MaquetteError, ProtocolError, UnknownType
 from .framing import Envelope
 
@@ -33,9 +33,26 @@ feature_names = checks.listing(checks.text(32, pattern="[a-z0-9_+.-]*"), 64)
 
 
 def descriptors(value: Any, path: str) -> tuple[Descriptor, ...]:
-    if type(value) is not tuple or any(type(one) is not Descriptor for one in value):
-        raise BadRequest(f"{path} must be a tuple of descriptors.", path=path)
-    return value
+    """Array descriptors; outside `arrays` (a body) they come as maps."""
+    if type(value) not in (tuple, list) or len(value) > MAX_DESCRIPTORS:
+        raise BadRequest(f"{path} must be a list of at most {MAX_DESCRIPTORS} descriptors.", path=path)
+    return tuple(one if type(one) is Descriptor else Descriptor.from_map(one, path) for one in value)
+
+
+def in_blobs(value: Any, path: str) -> tuple[Descriptor, ...]:
+    """Descriptors of arrays that do not travel in this message."""
+    found = descriptors(value, path)
+    for one in found:
+        if one.where != IN_BLOB or one.codec != "raw":
+            raise BadRequest(f"{path}: array {one.name} must lie in a blob, uncompressed.", path=path)
+    return found
+
+
+def names(value: Any, path: str) -> tuple[str, ...]:
+    """At most 64 short texts."""
+    if type(value) not in (tuple, list) or len(value) > 64:
+        raise BadRequest(f"{path} must be a list of at most 64 texts.", path=path)
+    return tuple(checks.text(256, printable=True)(one, path) for one in value)
 
 
 def frames(value: Any, path: str) -> tuple[Buffer, ...]:
@@ -85,7 +102,9 @@ class Message:
                 value = getattr(self, one.name)
                 if isinstance(value, MaquetteError):
                     value = value.to_map()
-                result[one.name] = list(value) if type(value) is tuple else value
+                if type(value) is tuple:
+                    value = [part.to_map() if type(part) is Descriptor else part for part in value]
+                result[one.name] = value
         return result
 
     def to_envelope(self, *, id: bytes = b"", re: bytes = b"", time_us: int = 0) -> Envelope:

@@ -23,6 +23,7 @@ from .fields import (
     error_map,
     feature_names,
     frames,
+    in_blobs,
     job_id,
     line,
     one_frame,
@@ -40,9 +41,12 @@ __all__ = ["JobSpec", "TextTo3DSpec", "read", "spec_from_map"]
 
 MAX_INLINE_PREVIEW = 256 * 1024  # bytes; a larger preview is fetched as a blob (reference, section 23.2)
 JOB_STATES = (
-    "NEED_BLOBS", "QUEUED", "LEASED", "RUNNING", "RETRY_WAIT", "CANCEL_REQ", "CANCELLED", "SUCCEEDED", "FAILED",
+    "NEED_BLOBS", "QUEUED", "LEASED", "RUNNING", "PAUSE_REQ", "PAUSED", "RETRY_WAIT", "CANCEL_REQ", "CANCELLED",
+    "SUCCEEDED", "FAILED", "EXPIRED",
 )
-FINAL_STATES = ("CANCELLED", "SUCCEEDED", "FAILED")
+FINAL_STATES = ("CANCELLED", "SUCCEEDED", "FAILED", "EXPIRED")
+PRIORITIES = ("interactive", "normal", "batch")  # classes, the first before the others
+MAX_DEVICES = 64  # that one job may ask for
 
 
 # Greeting and keeping in touch
@@ -127,12 +131,21 @@ class Rejected(Message):
 
 @dataclass(frozen=True)
 class Submit(Message):
-    """Asks for a job. submit_key: 16 random bytes made by the client; the hub uses them as the id of the job."""
+    """Asks for a job. submit_key: 16 random bytes made by the client; the hub uses them as the id of the job.
+
+    arrays: the inputs, as descriptors in blobs; the hub says which of the bytes it lacks once it is asked (BLOB_CHECK).
+    priority: class of PRIORITIES. ttl: seconds that the job may wait before it expires, 0 for ever. devices: how many
+    of one machine it needs.
+    """
 
     TYPE = "SUBMIT"
     submit_key: bytes = wire(checks.octets(16, exact=16))
     kind: str = wire(checks.text(64, minimum=1))
     spec: dict[str, Any] = wire(checks.mapping)
+    arrays: tuple[Descriptor, ...] = wire(in_blobs, ())
+    priority: str = wire(checks.one_of(*PRIORITIES), "normal")
+    ttl: float = wire(checks.number(0, 1e9), 0.0)
+    devices: int = wire(checks.integer(1, MAX_DEVICES), 1)
 
 
 @dataclass(frozen=True)
@@ -169,6 +182,35 @@ class Cancel(Message):
 
 
 @dataclass(frozen=True)
+class Pause(Message):
+    """Stop this job for now; it keeps its last checkpoint. Answered by JOBS with the state that it has now."""
+
+    TYPE = "PAUSE"
+    job: str = wire(job_id)
+
+
+@dataclass(frozen=True)
+class Continue(Message):
+    """Let a paused job go on. Answered by JOBS with the state that it has now."""
+
+    TYPE = "CONTINUE"
+    job: str = wire(job_id)
+
+
+@dataclass(frozen=True)
+class Reprioritise(Message):
+    """Move a waiting job: to another class, and to a place among the user's own jobs of it. Answered by JOBS.
+
+    priority: empty to stay in the class. place: `first` or `last` of the own waiting jobs, empty to stay.
+    """
+
+    TYPE = "REPRIORITISE"
+    job: str = wire(job_id)
+    priority: str = wire(checks.one_of("", *PRIORITIES), "")
+    place: str = wire(checks.one_of("", "first", "last"), "")
+
+
+@dataclass(frozen=True)
 class Get(Message):
     """State of one job. Answered by JOBS."""
 
@@ -187,7 +229,11 @@ class List(Message):
 
 @dataclass(frozen=True)
 class JobSummary:
-    """One line of a JOBS message. created: seconds since 1970. seq: number of its last durable event."""
+    """One line of a JOBS message. created: seconds since 1970. seq: number of its last durable event.
+
+    priority: class of PRIORITIES. ahead: how many jobs are to be started before it, as things stand, -1 where that
+    means nothing.
+    """
 
     job: str
     kind: str
@@ -196,6 +242,8 @@ class JobSummary:
     seq: int
     attempt: int
     created: float
+    priority: str = "normal"
+    ahead: int = -1
 
     @classmethod
     def from_map(cls, values: Any, path: str) -> JobSummary:
@@ -207,6 +255,8 @@ class JobSummary:
             checks.one_of(*JOB_STATES)(values.get("state"), f"{path}.state"),
             u63(values.get("seq"), f"{path}.seq"), u32(values.get("attempt"), f"{path}.attempt"),
             checks.number(0, 1e12)(values.get("created"), f"{path}.created"),
+            checks.one_of(*PRIORITIES)(values.get("priority", "normal"), f"{path}.priority"),
+            checks.integer(-1, 2**31)(values.get("ahead", -1), f"{path}.ahead"),
         )
 
     def to_map(self) -> dict[str, Any]:
@@ -319,7 +369,10 @@ def wanted(value: Any, path: str) -> tuple[tuple[bytes, int], ...]:
 
 @dataclass(frozen=True)
 class BlobCheck(Message):
-    """Which of these (hash, size) are still needed? Answered by one BLOB_NEED or BLOB_OK each."""
+    """Which of these (hash, size) are still needed? Answered by one BLOB_NEED or BLOB_OK each.
+
+    The hub takes from a client only bytes that one of the client's jobs waits for (ERROR `not_wanted` otherwise).
+    """
 
     TYPE = "BLOB_CHECK"
     blobs: tuple[tuple[bytes, int], ...] = wire(wanted)
@@ -359,7 +412,8 @@ class BlobOk(Message):
 
 
 CLIENT_TO_HUB = direction(
-    Hello, Resume, Submit, Cancel, List, Get, Watch, Ack, Credit, BlobGet, BlobCheck, BlobPut, Ping, Bye
+    Hello, Resume, Submit, Cancel, Pause, Continue, Reprioritise, List, Get, Watch, Ack, Credit, BlobGet,
+    BlobCheck, BlobPut, Ping, Bye,
 )
 HUB_TO_CLIENT = direction(
     Welcome, Accepted, Rejected, Jobs, Event, Ephemeral, Chunk, BlobNeed, BlobOk, Error, Pong, Draining

@@ -11,18 +11,20 @@ every job that has not ended here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from . import framing
-from .arrays import Buffer, from_payload
+from .arrays import Buffer, describe, from_payload
 from .downloads import Downloads
 from .errors import (
     Cancelled,
     MaquetteError,
     NotAllowed,
+    NotWanted,
     ProtocolError,
     UnknownBlob,
     UnknownJob,
@@ -34,6 +36,8 @@ from .messages import (
     HUB_TO_CLIENT,
     Accepted,
     Ack,
+    BlobNeed,
+    BlobOk,
     Bye,
     Cancel,
     Chunk,
@@ -62,6 +66,7 @@ from .updates import (
     JobFinished,
     JobProgress,
     JobsListed,
+    JobUploading,
     JobView,
     JobWarning,
     PreviewImage,
@@ -70,6 +75,7 @@ from .updates import (
     check_mesh,
     result_from_arrays,
 )
+from .uploads import Uploads
 
 CTL, BLK = "ctl", "blk"
 PING_AFTER = 5.0  # seconds without a word from the hub (reference, section 7)
@@ -94,11 +100,12 @@ class Session:
         self._ready = {CTL: False, BLK: False}
         self._requests = Requests(self._post, new_id)
         self._downloads = Downloads(lambda message: self._post(BLK, message))
+        self._uploads = Uploads(lambda message: self._post(BLK, message), self._upload_failed, self._uploaded)
         self._counters: dict[tuple[str, str], int] = {}
         self._handlers: dict[type[Message], Callable[[Any, str, bytes, float], None]] = {
             Welcome: self._on_welcome, Rejected: self._on_rejected, Accepted: self._on_accepted, Jobs: self._on_jobs,
             Event: self._on_event, Ephemeral: self._on_ephemeral, Chunk: self._on_chunk, Error: self._on_error,
-            Draining: self._on_draining,
+            Draining: self._on_draining, BlobNeed: self._on_blob_need, BlobOk: self._on_blob_ok,
         }
         self._heard = 0.0
         self._pinged: float | None = None
@@ -143,6 +150,7 @@ class Session:
             if request.due <= now and (greeting or self._ready[request.channel]) and not self.outbox[request.channel]:
                 self._requests.send(request, now)
         self._downloads.tick(now)
+        self._uploads.tick(now)
         if self.state is not ConnectionState.READY:
             return
         if self._pinged is None:
@@ -156,10 +164,17 @@ class Session:
 
     # What the user asks for
 
-    def submit(self, spec: JobSpec, job: str, now: float) -> None:
-        """Ask for a job under an id of 32 hex digits; sent until the hub has it on disk."""
+    def submit(self, spec: JobSpec, job: str, now: float, inputs: Mapping[str, NDArray[Any]] | None = None) -> None:
+        """Ask for a job under an id of 32 hex digits; sent until the hub has it on disk, and then its inputs.
+
+        Raises BadRequest or TooLarge for inputs that this kind of job does not take. They are copied.
+        """
+        arrays = [describe(name, np.array(array)) for name, array in (inputs or {}).items()]
+        described = tuple(one for one, _ in arrays)
+        spec.check_inputs(described)
         self.jobs[job] = JobView(job)
-        self._request(("submit", job), CTL, Submit(bytes.fromhex(job), spec.kind, spec.to_map()), now)
+        self._uploads.add(job, arrays)
+        self._request(("submit", job), CTL, Submit(bytes.fromhex(job), spec.kind, spec.to_map(), described), now)
 
     def cancel(self, job: str, now: float) -> None:
         """End a job. One that never left this process ends at once."""
@@ -172,6 +187,7 @@ class Session:
             self._request(("cancel", job), CTL, Cancel(job), now)
         elif not waiting.sent:
             self._requests.forget(("submit", job))
+            self._uploads.drop(job)
             view.state = "CANCELLED"
             self._fail_job(view, Cancelled())
 
@@ -185,6 +201,7 @@ class Session:
         self.jobs.pop(job, None)
         for kind in ("submit", "cancel", "watch"):
             self._requests.forget((kind, job))
+        self._uploads.drop(job)
         for kind in ("result", "preview_mesh", "preview_image"):
             self._downloads.drop((kind, job))
             self._counters.pop((job, kind), None)
@@ -213,6 +230,7 @@ class Session:
         self._pinged = None
         self._counters.clear()
         self._downloads.disconnected()
+        self._uploads.disconnected()
         self._requests.connection_lost((Hello, Resume))
 
     def _greet(self, channel: str, now: float) -> None:
@@ -236,6 +254,7 @@ class Session:
         self._ready[channel] = True
         if channel == BLK:
             self._downloads.connected(min(message.window, 4 << 20), now)
+            self._uploads.connected(now)
             return
         self.welcome = message
         self._become(ConnectionState.READY, None)
@@ -256,6 +275,7 @@ class Session:
         elif type(key) is tuple and key[0] == "submit" and key[1] in self.jobs:
             view = self.jobs[key[1]]
             view.state = "FAILED"
+            self._uploads.drop(view.job)
             self._fail_job(view, message.error)
 
     def _on_accepted(self, message: Accepted, channel: str, re: bytes, now: float) -> None:
@@ -265,6 +285,7 @@ class Session:
         if view.state == "SUBMITTING":
             view.state = "QUEUED"
         self.updates.append(JobAccepted(message.job))
+        self._uploads.begin(message.job, now)
         self._request(("watch", message.job), CTL, Watch(message.job, view.seq), now)
         if view.cancel_asked:
             self._request(("cancel", message.job), CTL, Cancel(message.job), now)
@@ -289,12 +310,14 @@ class Session:
             return
         view.state, view.attempt = message.state, message.attempt
         self.updates.append(JobChanged(message.job, message.state, message.attempt, message.text, message.seq))
+        if message.state != "NEED_BLOBS":
+            self._uploads.drop(message.job)
         if view.ended:
             self._requests.forget(("cancel", message.job))
             self._post(CTL, Ack(message.job, message.seq))
         if message.state == "SUCCEEDED":
             self._fetch_result(view, message, now)
-        elif message.state in ("FAILED", "CANCELLED"):
+        elif view.ended:
             self._fail_job(view, message.error or Cancelled())
 
     def _on_ephemeral(self, message: Ephemeral, channel: str, re: bytes, now: float) -> None:
@@ -329,17 +352,21 @@ class Session:
 
     def _on_error(self, message: Error, channel: str, re: bytes, now: float) -> None:
         error = message.error
+        digest = error.detail.get("hash")
         if isinstance(error, UnknownSession):
             if self._ready[channel] and channel == CTL:
                 self.lost(now)
             elif self._ready[channel]:
                 self._ready[BLK] = False
                 self._downloads.disconnected()
+                self._uploads.disconnected()
                 self._greet(BLK, now)
             elif channel == BLK and ("hello", BLK) in self._requests:  # the hub forgot the session between the two
                 self.lost(now)
-        elif isinstance(error, UnknownBlob) and type(error.detail.get("hash")) is bytes:
-            self._downloads.missing(error.detail["hash"])
+        elif isinstance(error, UnknownBlob) and type(digest) is bytes:
+            self._downloads.missing(digest)
+        elif type(digest) is bytes and self._uploads.refused(digest, error, now):
+            pass  # taken care of there
         elif isinstance(error, UnknownJob):
             self._requests.answered(re)
             view = self.jobs.get(message.job)
@@ -351,7 +378,26 @@ class Session:
         elif not error.retryable:  # a retryable one, such as a full disk, leaves the request waiting for its turn
             self._requests.answered(re)
 
-    # Results and previews
+    # Inputs, results and previews
+
+    def _on_blob_need(self, message: BlobNeed, channel: str, re: bytes, now: float) -> None:
+        self._uploads.need(message, now)
+
+    def _on_blob_ok(self, message: BlobOk, channel: str, re: bytes, now: float) -> None:
+        self._uploads.ok(message, now)
+
+    def _uploaded(self, job: str) -> None:
+        if job in self.jobs and not self.jobs[job].ended:
+            self.updates.append(JobUploading(job, *self._uploads.progress(job)))
+
+    def _upload_failed(self, job: str, error: MaquetteError) -> None:
+        """The hub cannot get the job's inputs, so it must not wait for them."""
+        view = self.jobs.get(job)
+        if view is None or view.ended or isinstance(error, NotWanted):  # it ended there; its event says how
+            return
+        view.state = "FAILED"
+        self._request(("cancel", job), CTL, Cancel(job), 0.0)
+        self._fail_job(view, error)
 
     def _fetch_result(self, view: JobView, message: Event, now: float) -> None:
         def finished(arrays: dict[str, NDArray[Any]]) -> None:

@@ -95,6 +95,15 @@ class JobChanged:
 
 
 @dataclass(frozen=True)
+class JobUploading:
+    """So many bytes of the job's inputs are at the hub."""
+
+    job: str
+    have: int
+    size: int
+
+
+@dataclass(frozen=True)
 class JobProgress:
     """fraction: 0 to 1 of the whole job. seconds_left: an honest guess, or None."""
 
@@ -164,6 +173,7 @@ Update = Union[  # noqa: UP007  (one name a line)
     ConnectionChanged,
     JobAccepted,
     JobChanged,
+    JobUploading,
     JobProgress,
     PreviewMesh,
     PreviewImage,

@@ -13,8 +13,21 @@ from typing import Any
 from . import checks
 from .arrays import Descriptor
 from .errors import MaquetteError
-from .fields import Message, any_job, descriptors, direction, error_map, job_id, line, u63, wire, word
-from .messages import Ack, BlobCheck, BlobNeed, BlobOk, BlobPut, Ephemeral, Error, Rejected, Welcome
+from .fields import Message, any_job, descriptors, direction, error_map, in_blobs, job_id, line, names, u63, wire, word
+from .messages import (
+    Ack,
+    BlobCheck,
+    BlobGet,
+    BlobNeed,
+    BlobOk,
+    BlobPut,
+    Chunk,
+    Credit,
+    Ephemeral,
+    Error,
+    Rejected,
+    Welcome,
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +60,11 @@ class Beat(Message):
 
 @dataclass(frozen=True)
 class Lease(Message):
-    """Run this job. until: seconds from now after which silence loses the lease."""
+    """Run this job. until: seconds from now after which silence loses the lease. arrays: inputs, to be fetched.
+
+    devices: what the job may compute on, the worker's own first; "cpu" for no GPU, empty for whatever there is.
+    checkpoint: none, or the one blob from which the last attempt can be gone on with.
+    """
 
     TYPE = "LEASE"
     job: str = wire(job_id)
@@ -56,6 +73,9 @@ class Lease(Message):
     until: float = wire(checks.number(0, 1e9))
     kind: str = wire(checks.text(64, minimum=1))
     spec: dict[str, Any] = wire(checks.mapping)
+    arrays: tuple[Descriptor, ...] = wire(in_blobs, ())
+    devices: tuple[str, ...] = wire(names, ("",))
+    checkpoint: tuple[Descriptor, ...] = wire(in_blobs, ())
 
 
 @dataclass(frozen=True)
@@ -123,6 +143,6 @@ class Goodbye(Message):
 
 
 WORKER_TO_HUB = direction(
-    Ready, Beat, WorkerEvent, WorkerEphemeral, Result, Failed, Goodbye, BlobCheck, BlobPut
+    Ready, Beat, WorkerEvent, WorkerEphemeral, Result, Failed, Goodbye, BlobCheck, BlobPut, BlobGet, Credit
 )
-HUB_TO_WORKER = direction(Welcome, Rejected, Lease, WorkerCancel, Stop, Ack, BlobNeed, BlobOk, Error)
+HUB_TO_WORKER = direction(Welcome, Rejected, Lease, WorkerCancel, Stop, Ack, BlobNeed, BlobOk, Chunk, Error)

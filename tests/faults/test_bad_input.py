@@ -54,13 +54,13 @@ def test_the_same_submission_twice_is_one_job(steady_hub):
     spec, job = TextTo3DSpec("steps=6", seed=1), new_job_id()
     with steady_hub.client() as first, steady_hub.client() as second:
         for client in (first, second):
-            client.submit(spec, job)
+            client.submit(spec, job=job)
         assert first.wait(job, GUARD).report["attempt"] == second.wait(job, GUARD).report["attempt"] == 1
     with steady_hub.client() as later:  # after the end, from a new process so to say
-        later.submit(spec, job)
+        later.submit(spec, job=job)
         assert later.wait(job, GUARD).report["attempt"] == 1
         later.forget(job)
-        later.submit(TextTo3DSpec("another"), job)
+        later.submit(TextTo3DSpec("another"), job=job)
         with pytest.raises(KeyConflict):
             later.wait(job, GUARD)
 

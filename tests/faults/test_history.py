@@ -40,7 +40,7 @@ def test_random_kills_lose_and_double_nothing(hub):
         while len(ended) < JOBS and time.monotonic() < end:
             if unsent and rng.random() < 0.3:
                 job = unsent.pop()
-                client.submit(TextTo3DSpec("steps=5 delay=0.02", seed=wanted[job]), job)
+                client.submit(TextTo3DSpec("steps=5 delay=0.02", seed=wanted[job]), job=job)
             for update in client.poll(0.02):
                 if isinstance(update, JobAccepted):
                     acknowledged.add(update.job)
@@ -74,7 +74,7 @@ def test_random_kills_lose_and_double_nothing(hub):
                             client.watch(job, done[job].seq if job in done and not done[job].ended else 0)
                             events = Counter({key: n for key, n in events.items() if key[0] != job})
                         else:
-                            client.submit(TextTo3DSpec("steps=5 delay=0.02", seed=wanted[job]), job)
+                            client.submit(TextTo3DSpec("steps=5 delay=0.02", seed=wanted[job]), job=job)
             time.sleep(0.005)
         lost = acknowledged - set(ended)
         doubled = [key for key, count in (*ended.items(), *events.items()) if count > 1]

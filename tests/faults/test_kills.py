@@ -55,7 +55,7 @@ def test_hub_killed_and_restarted_keeps_jobs_and_worker(hub):
         (worker,) = hub.workers()
         hub.kill()
         wait_for(lambda: client.state is not ConnectionState.READY, "the client to notice", client)
-        late = client.submit(TextTo3DSpec("steps=2"), new_job_id())  # while there is no hub
+        late = client.submit(TextTo3DSpec("steps=2"), job=new_job_id())  # while there is no hub
         with pytest.raises(TimedOut):
             client.wait(late, 0.2)
         hub.start()

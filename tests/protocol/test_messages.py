@@ -6,11 +6,12 @@ from __future__ import annotations
 import dataclasses
 import random
 
+import numpy as np
 import pytest
 
 from protocol import messages as m
 from protocol import worker_messages as w
-from protocol.arrays import Descriptor
+from protocol.arrays import Descriptor, inline
 from protocol.errors import BadRequest, EmptySurface, MaquetteError, ProtocolError, UnknownType
 from protocol.fields import HEAD, read
 from protocol.framing import Envelope, decode, encode
@@ -20,12 +21,14 @@ JOB, KEY, HASH = "ab" * 16, bytes(range(16)), bytes(range(32))
 ERROR = EmptySurface("Nothing there.", hint="Lower it.", stage="carry over", detail={"threshold": 0.5})
 ARRAY = Descriptor("vertices", "<f4", (2, 3), 24, HASH)
 SPEC = TextTo3DSpec("a chair").to_map()
-SUMMARY = m.JobSummary(JOB, "text_to_3d", "a chair", "RUNNING", 3, 1, 1.5e9)
+SUMMARY = m.JobSummary(JOB, "text_to_3d", "a chair", "QUEUED", 3, 1, 1.5e9, "batch", 4)
 
 EXAMPLES = {
     "client to hub": (m.CLIENT_TO_HUB, [
-        m.Hello(1, 2, "test", "ctl", ("zstd",), HASH, b"sid"), m.Resume({JOB: 3}), m.Submit(KEY, "text_to_3d", SPEC),
-        m.Cancel(JOB), m.List(5, True), m.Get(JOB), m.Watch(JOB, 7), m.Ack(JOB, 9), m.Credit(1, 1 << 20),
+        m.Hello(1, 2, "test", "ctl", ("zstd",), HASH, b"sid"), m.Resume({JOB: 3}),
+        m.Submit(KEY, "text_to_3d", SPEC, (ARRAY,), "batch", 60.0, 2), m.Pause(JOB), m.Continue(JOB),
+        m.Reprioritise(JOB, "interactive", "first"), m.Cancel(JOB),
+        m.List(5, True), m.Get(JOB), m.Watch(JOB, 7), m.Ack(JOB, 9), m.Credit(1, 1 << 20),
         m.BlobGet(HASH, 5, 2, 100), m.BlobCheck(((HASH, 5), (KEY * 2, 0))), m.BlobPut(HASH, 0, 3, (b"abc",)), m.Ping(),
         m.Bye(),
     ]),
@@ -41,11 +44,12 @@ EXAMPLES = {
         w.WorkerEvent(JOB, 4, 1, "warning", "careful"),
         w.WorkerEphemeral(JOB, kind="progress", stage="coarse", fraction=0.25, fence=4),
         w.Result(JOB, 4, (ARRAY,)), w.Failed(JOB, 4, ERROR), w.Goodbye("bye"), m.BlobCheck(((HASH, 5),)),
-        m.BlobPut(HASH, 0, 3, (b"abc",)),
+        m.BlobPut(HASH, 0, 3, (b"abc",)), m.BlobGet(HASH, 5, 2, 100), m.Credit(2, 100),
     ]),
     "hub to worker": (w.HUB_TO_WORKER, [
-        m.Welcome(1, "hub", b"w-1", 3), m.Rejected(ERROR), w.Lease(JOB, 1, 4, 10.0, "text_to_3d", SPEC),
+        m.Welcome(1, "hub", b"w-1", 3), m.Rejected(ERROR), w.Lease(JOB, 1, 4, 10.0, "text_to_3d", SPEC, (ARRAY,)),
         w.WorkerCancel(JOB, 4), w.Stop(True), m.Ack(JOB, 1), m.BlobNeed(HASH, 0), m.BlobOk(HASH, 0), m.Error(ERROR),
+        m.Chunk(2, HASH, 5, 9, (b"abc",)),
     ]),
 }
 ALL = [(direction, one) for direction, (_, examples) in EXAMPLES.items() for one in examples]
@@ -130,7 +134,7 @@ def test_wrong_direction_and_unknown_type():
 def test_making_a_wrong_message_fails_here_and_now():
     for make in (
         lambda: m.Accepted("AB" * 16), lambda: m.Cancel(""), lambda: m.Event(JOB, 0, "state"),
-        lambda: m.Chunk(1, HASH, 0, 1),
+        lambda: m.Chunk(1, HASH, 0, 1), lambda: m.Submit(KEY, "text_to_3d", SPEC, inline({"x": np.zeros(3)})[0]),
         lambda: m.Resume({JOB: 1, "x": 2}), lambda: m.Resume({f"{n:032x}": 0 for n in range(300)}), lambda: m.List(0),
         lambda: m.Chunk(1, HASH, 0, 1, (bytes((1 << 20) + 1),)), lambda: w.Ready("../x", 1, "x", 1, 1, {}),
     ):

@@ -25,7 +25,7 @@ from addon.wire.messages import TextTo3DSpec
 from addon.wire.errors import MaquetteError, NotConnected
 from pathlib import Path
 client = Client.local(Path("nowhere"))
-job = client.submit(TextTo3DSpec("a chair"), new_job_id())
+job = client.submit(TextTo3DSpec("a chair"), job=new_job_id())
 client.poll()
 try:
     client.wait_connected(0.1)
