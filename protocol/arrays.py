@@ -155,9 +155,12 @@ def from_payload(descriptors: Sequence[Descriptor], payload: Sequence[Buffer]) -
     """All arrays of a message that travel in its frames; those in blobs are left out.
 
     An array of one frame is a view of that frame; a longer one is copied together. Raises ProtocolError when a
-    descriptor points past the payload or bytes do not match.
+    descriptor points past the payload, bytes do not match, or the arrays together claim more than there is: 256
+    descriptors of the same 64 frames would be copied to 16 GiB.
     """
     result: dict[str, NDArray[Any]] = {}
+    if sum(one.size for one in descriptors if one.where != IN_BLOB) > sum(len(part) for part in payload):
+        raise ProtocolError("The arrays of the message announce more bytes than it holds.")
     for one in descriptors:
         if one.where == IN_BLOB:
             continue

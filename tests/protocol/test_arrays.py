@@ -78,6 +78,17 @@ def test_payload_that_does_not_match():
         from_payload([Descriptor("a", "<i4", (5,), 20, descriptor.hash, where=3)], payload)
 
 
+def test_frames_are_not_counted_twice():
+    """Many descriptors of the same frames would be copied to many times the message (found by the fuzzer)."""
+    descriptors, payload = inline({"a": np.zeros(2 * FRAME_BYTES, np.uint8)})
+    assert from_payload(descriptors, payload)["a"].size == 2 * FRAME_BYTES
+    tracemalloc.start()
+    with pytest.raises(ProtocolError):
+        from_payload([*descriptors, Descriptor.from_map({**descriptors[0].to_map(), "n": "b"})], payload)
+    assert tracemalloc.get_traced_memory()[1] < FRAME_BYTES
+    tracemalloc.stop()
+
+
 def test_nothing_is_allocated_for_a_lie():
     tracemalloc.start()
     for _ in range(50):
