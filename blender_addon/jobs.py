@@ -21,10 +21,13 @@ WORDS = {
     "LEASED": "starting",
     "RUNNING": "working",
     "RETRY_WAIT": "starting again soon",
+    "PAUSE_REQ": "pausing",
+    "PAUSED": "paused",
     "CANCEL_REQ": "cancelling",
     "CANCELLED": "cancelled",
     "SUCCEEDED": "fetching the result",
     "FAILED": "failed",
+    "EXPIRED": "waited too long",
     "DONE": "done",
 }
 """States as the panel shows them. WAITING and DONE are the add-on's own: not sent yet, and in the scene."""
@@ -134,7 +137,7 @@ class JobTable:
         return job
 
     def _changed(self, job: Job, update: Any) -> None:
-        if update.state in ("FAILED", "CANCELLED"):
+        if update.state in ("FAILED", "CANCELLED", "EXPIRED"):
             return  # JobFailed follows and brings the reason
         job.state = update.state
         if update.state in ("QUEUED", "RETRY_WAIT"):

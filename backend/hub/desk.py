@@ -72,7 +72,7 @@ class Desk:
         for action in actions:
             if isinstance(action, states.Record):
                 kept = arrays if life.state == states.SUCCEEDED else ()
-                job = self.store.change(job, life, action.text, action.error, kept)
+                job = self.store.change(job, life, action.text, action.error, kept, bad=action.bad)
         for action in actions:
             if isinstance(action, WaitThenRetry):
                 heapq.heappush(self._retries, (self._clock() + action.seconds, job.id))

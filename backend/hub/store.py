@@ -27,7 +27,10 @@ from protocol.messages import Event, JobSummary
 
 @dataclass(frozen=True)
 class JobRow:
-    """One job as stored. number: order of arrival. spec: the map of its kind."""
+    """One job as stored. number: order of arrival. spec: the map of its kind. priority: its class.
+
+    rank: place among its user's own jobs, smallest first. ttl: seconds that it may wait to be started, 0 for ever.
+    """
 
     number: int
     id: str
@@ -38,6 +41,9 @@ class JobRow:
     life: JobState
     last_seq: int
     created: float
+    priority: str = "normal"
+    rank: float = 0.0
+    ttl: float = 0.0
 
     def summary(self) -> JobSummary:
         """The job as one line of a JOBS message."""
@@ -115,7 +121,10 @@ class Store:
 
     # Jobs
 
-    def submit(self, job: str, user: str, kind: str, spec: dict[str, Any], title: str) -> bool:
+    def submit(
+        self, job: str, user: str, kind: str, spec: dict[str, Any], title: str, *, priority: str = "normal",
+        ttl: float = 0.0,
+    ) -> bool:
         """Store a new job with its first event. False when the same request is already there.
 
         Raises KeyConflict when the id is taken by another request or another user.
@@ -132,11 +141,12 @@ class Store:
         now = self._clock()
         with self.transaction() as db:
             db.execute(
-                "INSERT INTO jobs(id, user, kind, spec, digest, title, state, created, updated) "
-                "VALUES(?, ?, ?, ?, ?, ?, 'QUEUED', ?, ?)", (job, user, kind, packed, digest, title, now, now),
+                "INSERT INTO jobs(id, user, kind, spec, digest, title, state, created, updated, priority, rank, ttl) "
+                "VALUES(?, ?, ?, ?, ?, ?, 'QUEUED', ?, ?, ?, (SELECT coalesce(max(number), 0) + 1 FROM jobs), ?)",
+                (job, user, kind, packed, digest, title, now, now, priority, ttl),
             )
             self._add_event(db, job, {"kind": "state", "state": "QUEUED"}, (), now)
-            self._audit(db, user, "submit", job, now)
+            self.note(db, user, "submit", job)
         return True
 
     def job(self, job: str) -> JobRow:
@@ -173,29 +183,33 @@ class Store:
         return int(self._db.execute("SELECT coalesce(max(fence), 0) FROM jobs").fetchone()[0])
 
     def change(
-        self, old: JobRow, new: JobState, text: str, error: MaquetteError | None, arrays: Sequence[Descriptor] = ()
+        self, old: JobRow, new: JobState, text: str, error: MaquetteError | None, arrays: Sequence[Descriptor] = (),
+        *, bad: bool = False, slot: str = "",
     ) -> JobRow:
         """Move a job to a new state, with its event, attempt and artefacts, in one transaction.
 
-        Raises LeaseLost when the job is no longer in the state and under the fence that `old` says.
+        bad: the attempt ended by a fault. slot: where the new attempt runs. Raises LeaseLost when the job is no longer
+        in the state and under the fence that `old` says.
         """
         now = self._clock()
         with self.transaction() as db:
             done = db.execute(
-                "UPDATE jobs SET state=?, attempt=?, fence=?, worker=?, updated=? WHERE id=? AND state=? AND fence=?",
-                (new.state, new.attempt, new.fence, new.worker, now, old.id, old.life.state, old.life.fence),
+                "UPDATE jobs SET state=?, attempt=?, fence=?, worker=?, lowered=?, updated=? "
+                "WHERE id=? AND state=? AND fence=?",
+                (new.state, new.attempt, new.fence, new.worker, new.lowered, now, old.id, old.life.state,
+                 old.life.fence),
             )
             if done.rowcount != 1:
                 raise LeaseLost(f"Job {old.id} is no longer {old.life.state} under fence {old.life.fence}.")
             if new.fence != old.life.fence:
                 db.execute(
-                    "INSERT INTO attempts(job, fence, attempt, worker, began) VALUES(?, ?, ?, ?, ?)",
-                    (old.id, new.fence, new.attempt, new.worker, now),
+                    "INSERT INTO attempts(job, fence, attempt, worker, slot, began) VALUES(?, ?, ?, ?, ?, ?)",
+                    (old.id, new.fence, new.attempt, new.worker, slot, now),
                 )
             elif old.life.worker and not new.worker:
                 db.execute(
-                    "UPDATE attempts SET ended=?, outcome=? WHERE job=? AND fence=?",
-                    (now, error.code if error else new.state, old.id, new.fence),
+                    "UPDATE attempts SET ended=?, outcome=?, bad=? WHERE job=? AND fence=?",
+                    (now, error.code if error else new.state, bad, old.id, new.fence),
                 )
             for one in arrays:
                 db.execute("INSERT OR IGNORE INTO blobs VALUES(?, ?, ?)", (one.hash, one.size, now))
@@ -205,8 +219,30 @@ class Store:
                 body["error"] = error.to_map()
             self._add_event(db, old.id, body, arrays, now)
             if new.state in FINAL:
-                self._audit(db, old.user, new.state.lower(), old.id, now)
+                self.note(db, old.user, new.state.lower(), old.id)
         return self.job(old.id)
+
+    def failed_on(self, job: str) -> list[tuple[str, str]]:
+        """Worker and slot of every attempt of this job that ended by a fault."""
+        return self._db.execute("SELECT worker, slot FROM attempts WHERE job=? AND bad", (job,)).fetchall()
+
+    def place(self, job: str, priority: str, rank: float) -> JobRow:
+        """Put a job into a priority class and to a place among its user's own jobs."""
+        with self.transaction() as db:
+            db.execute("UPDATE jobs SET priority=?, rank=? WHERE id=?", (priority, rank, job))
+        return self.job(job)
+
+    def usage(self) -> list[tuple[str, float, float, float]]:
+        """For each user: device seconds weighed down by age, when that was, and all device seconds ever."""
+        return self._db.execute("SELECT user, recent, at, total FROM usage").fetchall()
+
+    def charge(self, user: str, recent: float, seconds: float) -> None:
+        """Add device seconds to a user's account. recent: the weighed sum as it is now."""
+        with self.transaction() as db:
+            db.execute(
+                "INSERT INTO usage VALUES(?1, ?2, ?3, ?4) ON CONFLICT(user) DO UPDATE "
+                "SET recent=?2, at=?3, total=total+?4", (user, recent, self._clock(), seconds),
+            )
 
     def warn(self, job: str, fence: int, number: int, text: str) -> bool:
         """Add a warning to the job's log. False when this number of this attempt is already there."""
@@ -228,7 +264,7 @@ class Store:
     def audit(self, user: str, what: str, job: str = "", detail: str = "") -> None:
         """Note who did what, in a transaction of its own."""
         with self.transaction() as db:
-            self._audit(db, user, what, job, self._clock(), detail)
+            self.note(db, user, what, job, detail)
 
     def blob_is_of(self, digest: bytes, user: str) -> bool:
         """Whether these bytes belong to a result of this user."""
@@ -236,10 +272,9 @@ class Store:
             "SELECT 1 FROM artefacts JOIN jobs ON jobs.id=artefacts.job WHERE hash=? AND user=?", (digest, user)
         ).fetchone() is not None
 
-    def _audit(
-        self, db: sqlite3.Connection, user: str, what: str, job: str, now: float, detail: str = ""
-    ) -> None:
-        audit.note(db, now, user, what, job, self._key, detail)
+    def note(self, db: sqlite3.Connection, user: str, what: str, job: str = "", detail: str = "") -> None:
+        """Add a row to the audit log, inside the transaction that is open."""
+        audit.note(db, self._clock(), user, what, job, self._key, detail)
 
     @staticmethod
     def _add_event(
@@ -250,13 +285,16 @@ class Store:
         db.execute("INSERT INTO events VALUES(?, ?, ?, ?)", (job, seq, now, packed))
 
 
-_COLUMNS = "number, id, user, kind, spec, title, state, attempt, fence, worker, last_seq, created"
+_COLUMNS = (
+    "number, id, user, kind, spec, title, state, attempt, fence, worker, lowered, last_seq, created, priority, rank, "
+    "ttl"
+)
 
 
 def _job_row(row: tuple[Any, ...]) -> JobRow:
-    number, job, user, kind, spec, title, state, attempt, fence, worker, last_seq, created = row
-    life = JobState(state, attempt, fence, worker)
-    return JobRow(number, job, user, kind, msgpack.unpackb(spec), title, life, last_seq, created)
+    number, job, user, kind, spec, title, state, attempt, fence, worker, lowered, *rest = row
+    life = JobState(state, attempt, fence, worker, lowered)
+    return JobRow(number, job, user, kind, msgpack.unpackb(spec), title, life, *rest)
 
 
 def _event(job: str, seq: int, body: bytes) -> Event:
