@@ -5,6 +5,7 @@
     python3 build.py env                                  make or update the environment in .venv
     python3 build.py demo "PROMPT" [--out DIR] [...]      a sentence becomes a textured mesh in a Blender scene
     python3 build.py test [pytest arguments]              lint, types, tests
+    python3 build.py addon [--out DIR]                    the add-on's zips for Blender, into dist
 
 Blender as a Python module (bpy 4.5) exists for Python 3.11 only, so that is the version the environment is made with.
 An environment whose requirements have not changed is reused at once: a stamp in it holds their hash.
@@ -162,18 +163,41 @@ def demo(arguments: list[str]) -> int:
     return subprocess.run([str(python), "-m", "blender_addon", *arguments], env=environment()).returncode
 
 
+def addon(arguments: list[str]) -> int:
+    """Make the add-on's zips, see `release/addon.py`, and let Blender's own tool validate them where there is one."""
+    from release import addon as release
+    from release import wheels
+
+    parser = argparse.ArgumentParser(prog="build.py addon", description="Make the add-on's zips.")
+    parser.add_argument("--out", type=Path, default=ROOT / "dist", metavar="DIR", help="folder for the zips (dist)")
+    options = parser.parse_args(arguments)
+    python = venv_python() if venv_python().exists() else Path(sys.executable)  # a system's Python may have no pip
+    try:
+        paths = release.build(options.out, ROOT / "build" / "wheels", python)
+        tool = release.extension_tool(VENV)
+        if tool is not None:
+            release.validate(paths, tool, python)
+    except (release.AddonProblem, wheels.WheelProblem) as problem:
+        raise Stop(str(problem)) from problem
+    for path in paths:
+        print(f"{path.stat().st_size / 1e6:5.1f} MB  {path}")
+    if tool is None:
+        print("Blender's tool for extensions was not at hand to check them: build.py env brings it.")
+    return 0
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="build.py", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("command", choices=("env", "demo", "test"))
+    parser.add_argument("command", choices=("env", "demo", "test", "addon"))
     parser.add_argument("rest", nargs=argparse.REMAINDER, help="arguments of the command; demo --help lists the demo's")
     chosen = parser.parse_args(arguments)
     try:
         if chosen.command == "env":
             print(make_environment())
             return 0
-        return test(chosen.rest) if chosen.command == "test" else demo(chosen.rest)
+        return {"test": test, "demo": demo, "addon": addon}[chosen.command](chosen.rest)
     except Stop as stop:
         print(f"build.py: {stop}", file=sys.stderr)
         return 2

@@ -11,6 +11,8 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
+from . import bundled
+
 
 def _load(name: str) -> ModuleType:
     """`protocol.<name>`, vendored or top-level. A fault inside the vendored copy is raised, not hidden."""
@@ -23,7 +25,9 @@ def _load(name: str) -> ModuleType:
     return importlib.import_module(f"protocol.{name}")
 
 
+bundled.provide()
 errors = _load("errors")
+specs = _load("specs")
 messages = _load("messages")
 updates = _load("updates")
 local = _load("local")
