@@ -148,6 +148,24 @@ class NotAllowed(MaquetteError):
     code, kind = "forbidden", "client"
 
 
+class WrongKey(MaquetteError):
+    """The hub does not accept this machine's key: it was never added, or was revoked, or there is none."""
+
+    code, kind = "wrong_key", "client"
+
+
+class WrongHub(MaquetteError):
+    """Something answers at the address, but not the hub that this machine was paired with."""
+
+    code, kind = "wrong_hub", "client"
+
+
+class UnknownUser(MaquetteError):
+    """The hub knows nobody of this name."""
+
+    code, kind = "unknown_user", "client"
+
+
 class KeyConflict(MaquetteError):
     """The same submit key was used before for another request."""
 
@@ -158,6 +176,12 @@ class QuotaExceeded(MaquetteError):
     """More jobs or bytes than this user may have at once. detail: `limit`, `got`."""
 
     code, kind, retryable = "quota", "client", True
+
+
+class TooFast(MaquetteError):
+    """More messages in a second than one user may send; the same request can be sent again. detail: `limit`."""
+
+    code, kind, retryable = "too_fast", "client", True
 
 
 class UnknownJob(MaquetteError):

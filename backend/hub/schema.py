@@ -64,6 +64,7 @@ CREATE TABLE keys(
     WITHOUT ROWID;
 CREATE INDEX keys_by_user ON keys(user);
 CREATE INDEX attempts_by_time ON attempts(began);
+CREATE INDEX jobs_by_user_and_state ON jobs(user, state);
 ALTER TABLE audit ADD COLUMN key TEXT NOT NULL DEFAULT '';
 ALTER TABLE audit ADD COLUMN detail TEXT NOT NULL DEFAULT '';
 CREATE TRIGGER audit_keeps BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
