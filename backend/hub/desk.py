@@ -35,6 +35,8 @@ class Desk:
         self.on_ephemeral: Callable[[WorkerEphemeral], None] = lambda message: None
         self.send_lease: Callable[[JobRow], None] = lambda job: None
         self.send_cancel: Callable[[JobRow], None] = lambda job: None
+        # Set by whoever keeps the users' quotas: raises QuotaExceeded when a user may not store so many bytes more.
+        self.check_inputs: Callable[[str, int], None] = lambda user, size: None
 
     def recover(self) -> list[JobRow]:
         """After a start: waiting retries become due; gives the jobs that a worker may still hold."""
@@ -42,9 +44,16 @@ class Desk:
             self.apply(job, RetryDue())
         return self.store.jobs_in(states.WITH_WORKER)
 
-    def submit(self, user: str, message: Submit) -> JobRow:
-        """Store a job. Raises BadRequest for a spec that is not right, KeyConflict, QuotaExceeded, OutOfSpace."""
+    def submit(
+        self, user: str, message: Submit, here: Callable[[bytes], bool] = lambda digest: False
+    ) -> JobRow:
+        """Store a job. Raises BadRequest for a spec that is not right, KeyConflict, QuotaExceeded, OutOfSpace.
+
+        here: whether the hub holds bytes of this hash; those that this user sent or got before are not sent again.
+        """
         spec = spec_from_map(message.kind, message.spec)
+        spec.check_inputs(message.arrays)
+        self.check_inputs(user, sum(one.size for one in message.arrays))
         waiting = self.store.count_open(user)
         if waiting >= MAX_OPEN_JOBS:
             raise QuotaExceeded(
@@ -52,8 +61,10 @@ class Desk:
                 hint="Wait for some to end, or cancel some.", detail={"limit": MAX_OPEN_JOBS, "got": waiting},
             )
         job = message.submit_key.hex()
-        title = " ".join((spec.name or spec.prompt).split())[:120]
-        self.store.submit(job, user, spec.kind, spec.to_map(), title)
+        self.store.submit(
+            job, user, spec.kind, spec.to_map(), spec.title[:120], inputs=message.arrays,
+            here=lambda digest: self.store.blob_is_of(digest, user) and here(digest),
+        )
         return self.store.job(job)
 
     def next_queued(self) -> JobRow | None:

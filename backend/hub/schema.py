@@ -70,6 +70,13 @@ ALTER TABLE audit ADD COLUMN detail TEXT NOT NULL DEFAULT '';
 CREATE TRIGGER audit_keeps BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 CREATE TRIGGER audit_stays BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 """,
+    # 4: inputs of jobs, by name. arrived: the bytes are here, and came from (or were made for) the job's own user.
+    """
+CREATE TABLE inputs(
+    job TEXT NOT NULL REFERENCES jobs(id), name TEXT NOT NULL, place INTEGER NOT NULL, hash BLOB NOT NULL,
+    descriptor BLOB NOT NULL, arrived INTEGER NOT NULL, PRIMARY KEY(job, name)) WITHOUT ROWID;
+CREATE INDEX inputs_by_hash ON inputs(hash);
+""",
 )
 
 

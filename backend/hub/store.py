@@ -19,7 +19,7 @@ from typing import Any
 import msgpack
 
 from backend.hub import audit, schema
-from backend.hub.states import FINAL, JobState
+from backend.hub.states import FINAL, NEED_BLOBS, QUEUED, JobState
 from protocol.arrays import Descriptor
 from protocol.errors import KeyConflict, LeaseLost, MaquetteError, OutOfSpace, UnknownJob
 from protocol.messages import Event, JobSummary
@@ -123,14 +123,15 @@ class Store:
 
     def submit(
         self, job: str, user: str, kind: str, spec: dict[str, Any], title: str, *, priority: str = "normal",
-        ttl: float = 0.0,
+        ttl: float = 0.0, inputs: Sequence[Descriptor] = (), here: Callable[[bytes], bool] = lambda digest: False,
     ) -> bool:
         """Store a new job with its first event. False when the same request is already there.
 
+        here: whether the bytes of an input need not be sent any more; the job waits for the others.
         Raises KeyConflict when the id is taken by another request or another user.
         """
         packed = msgpack.packb(spec)
-        digest = hashlib.sha256(kind.encode() + b"\0" + msgpack.packb(dict(sorted(spec.items())))).digest()
+        digest = request_digest(kind, spec, inputs)
         row = self._db.execute("SELECT user, digest FROM jobs WHERE id=?", (job,)).fetchone()
         if row is not None:
             if row != (user, digest):
@@ -139,13 +140,19 @@ class Store:
                 )
             return False
         now = self._clock()
+        arrived = {one.hash: here(one.hash) for one in inputs}
+        state = QUEUED if all(arrived.values()) else NEED_BLOBS
         with self.transaction() as db:
             db.execute(
                 "INSERT INTO jobs(id, user, kind, spec, digest, title, state, created, updated, priority, rank, ttl) "
-                "VALUES(?, ?, ?, ?, ?, ?, 'QUEUED', ?, ?, ?, (SELECT coalesce(max(number), 0) + 1 FROM jobs), ?)",
-                (job, user, kind, packed, digest, title, now, now, priority, ttl),
+                "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(number), 0) + 1 FROM jobs), ?)",
+                (job, user, kind, packed, digest, title, state, now, now, priority, ttl),
             )
-            self._add_event(db, job, {"kind": "state", "state": "QUEUED"}, (), now)
+            db.executemany("INSERT INTO inputs VALUES(?, ?, ?, ?, ?, ?)", [
+                (job, one.name, place, one.hash, msgpack.packb(one.to_map()), arrived[one.hash])
+                for place, one in enumerate(inputs)
+            ])
+            self._add_event(db, job, {"kind": "state", "state": state}, (), now)
             self.note(db, user, "submit", job)
         return True
 
@@ -267,10 +274,43 @@ class Store:
             self.note(db, user, what, job, detail)
 
     def blob_is_of(self, digest: bytes, user: str) -> bool:
-        """Whether these bytes belong to a result of this user."""
+        """Whether these bytes are a result of this user, or an input that came from this user."""
         return self._db.execute(
-            "SELECT 1 FROM artefacts JOIN jobs ON jobs.id=artefacts.job WHERE hash=? AND user=?", (digest, user)
+            "SELECT 1 FROM artefacts JOIN jobs ON jobs.id=artefacts.job WHERE hash=?1 AND user=?2 UNION ALL "
+            "SELECT 1 FROM inputs JOIN jobs ON jobs.id=inputs.job WHERE hash=?1 AND user=?2 AND arrived LIMIT 1",
+            (digest, user),
         ).fetchone() is not None
+
+    # Inputs
+
+    def inputs(self, job: str) -> tuple[Descriptor, ...]:
+        """What goes in with a job, in the order in which it was submitted."""
+        rows = self._db.execute("SELECT descriptor FROM inputs WHERE job=? ORDER BY place", (job,))
+        return tuple(Descriptor.from_map(msgpack.unpackb(body)) for body, in rows)
+
+    def input_wanted(self, digest: bytes, user: str) -> int | None:
+        """Bytes of an input with this hash that a job of this user waits for; None when none does."""
+        row = self._db.execute(
+            "SELECT descriptor FROM inputs JOIN jobs ON jobs.id=inputs.job "
+            "WHERE hash=? AND user=? AND state=? AND NOT arrived LIMIT 1", (digest, user, NEED_BLOBS),
+        ).fetchone()
+        return None if row is None else Descriptor.from_map(msgpack.unpackb(row[0])).size
+
+    def input_arrived(self, digest: bytes, size: int, user: str) -> list[JobRow]:
+        """Note that the bytes are here; gives the user's jobs that now have all their inputs."""
+        now = self._clock()
+        with self.transaction() as db:
+            db.execute("INSERT OR IGNORE INTO blobs(hash, size, created) VALUES(?, ?, ?)", (digest, size, now))
+            waiting = [name for name, in db.execute(
+                "SELECT DISTINCT job FROM inputs JOIN jobs ON jobs.id=inputs.job WHERE hash=? AND user=? AND state=?",
+                (digest, user, NEED_BLOBS),
+            )]
+            for name in waiting:
+                db.execute("UPDATE inputs SET arrived=1 WHERE job=? AND hash=?", (name, digest))
+        return [
+            self.job(name) for name in waiting
+            if self._db.execute("SELECT 1 FROM inputs WHERE job=? AND NOT arrived", (name,)).fetchone() is None
+        ]
 
     def note(self, db: sqlite3.Connection, user: str, what: str, job: str = "", detail: str = "") -> None:
         """Add a row to the audit log, inside the transaction that is open."""
@@ -283,6 +323,13 @@ class Store:
         packed = msgpack.packb({"b": body, "bufs": [one.to_map() for one in arrays]})
         seq = db.execute("UPDATE jobs SET last_seq=last_seq+1 WHERE id=? RETURNING last_seq", (job,)).fetchone()[0]
         db.execute("INSERT INTO events VALUES(?, ?, ?, ?)", (job, seq, now, packed))
+
+
+def request_digest(kind: str, spec: dict[str, Any], inputs: Sequence[Descriptor]) -> bytes:
+    """What two submissions under one id must share: the kind, the spec, and the inputs by hash and shape."""
+    parts = [msgpack.packb(dict(sorted(spec.items())))]
+    parts += [msgpack.packb(one.to_map()) for one in sorted(inputs, key=lambda one: one.name)]
+    return hashlib.sha256(kind.encode() + b"\0" + b"".join(parts)).digest()
 
 
 _COLUMNS = (
