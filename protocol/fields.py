@@ -28,6 +28,7 @@ byte_count = checks.integer(0, 4 << 30)
 sha256 = checks.octets(32, exact=32)
 word = checks.text(64)
 line = checks.text(4096)
+device_names = checks.listing(checks.text(256, printable=True), 64)
 feature_names = checks.listing(checks.text(32, pattern="[a-z0-9_+.-]*"), 64)
 
 
@@ -46,13 +47,6 @@ def in_blobs(value: Any, path: str) -> tuple[Descriptor, ...]:
         if one.where != IN_BLOB or one.codec != "raw":
             raise BadRequest(f"{path}: array {one.name} must lie in a blob, uncompressed.", path=path)
     return found
-
-
-def names(value: Any, path: str) -> tuple[str, ...]:
-    """At most 64 short texts."""
-    if type(value) not in (tuple, list) or len(value) > 64:
-        raise BadRequest(f"{path} must be a list of at most 64 texts.", path=path)
-    return tuple(checks.text(256, printable=True)(one, path) for one in value)
 
 
 def frames(value: Any, path: str) -> tuple[Buffer, ...]:

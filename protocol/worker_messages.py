@@ -13,7 +13,20 @@ from typing import Any
 from . import checks
 from .arrays import Descriptor
 from .errors import MaquetteError
-from .fields import Message, any_job, descriptors, direction, error_map, in_blobs, job_id, line, names, u63, wire, word
+from .fields import (
+    Message,
+    any_job,
+    descriptors,
+    device_names,
+    direction,
+    error_map,
+    in_blobs,
+    job_id,
+    line,
+    u63,
+    wire,
+    word,
+)
 from .messages import (
     Ack,
     BlobCheck,
@@ -63,7 +76,7 @@ class Lease(Message):
     """Run this job. until: seconds from now after which silence loses the lease. arrays: inputs, to be fetched.
 
     devices: what the job may compute on, the worker's own first; "cpu" for no GPU, empty for whatever there is.
-    checkpoint: none, or the one blob from which the last attempt can be gone on with.
+    checkpoint: hash of the blob from which the last attempt can be gone on with, or empty; its size in bytes.
     """
 
     TYPE = "LEASE"
@@ -74,8 +87,9 @@ class Lease(Message):
     kind: str = wire(checks.text(64, minimum=1))
     spec: dict[str, Any] = wire(checks.mapping)
     arrays: tuple[Descriptor, ...] = wire(in_blobs, ())
-    devices: tuple[str, ...] = wire(names, ("",))
-    checkpoint: tuple[Descriptor, ...] = wire(in_blobs, ())
+    devices: tuple[str, ...] = wire(device_names, ("",))
+    checkpoint: bytes = wire(checks.octets(32), b"")
+    checkpoint_size: int = wire(u63, 0)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from backend import __version__
 from backend.hub import states
 from backend.hub.blobs import BlobStore
 from backend.hub.desk import Desk
-from backend.hub.executor import Executor
+from backend.hub.executors import Executor
+from backend.hub.executors.environment import FRESH_PROCESS
 from backend.hub.states import Done, Failure, GivenBack, NoWorker, Started, WorkerLost
 from backend.hub.store import JobRow
 from backend.hub.wire import Port, Received
@@ -57,7 +58,7 @@ RETURN_SECONDS = 30.0  # after a restart of the hub, for a worker to come back w
 RESEND_SECONDS = 2.0  # before a lease or a cancel that shows no effect is sent again
 TERMINATE_SECONDS = 10.0  # after a cancel, before the process is asked to end (section 9)
 MAX_STILLBORN = 3  # workers in a row that ended before they reported ready, then waiting jobs are told
-KILL_SECONDS = 15.0  # after a cancel, before the process is killed
+KILL_SECONDS = 5.0  # after it was asked to end, before the process is killed
 
 
 @dataclass
@@ -71,7 +72,6 @@ class _Worker:
     fence: int = 0
     told: float = 0.0  # when the lease or the cancel was last sent
     cancel_at: float | None = None
-    terminated: bool = False
 
 
 class Back:
@@ -156,6 +156,7 @@ class Back:
                 continue
             self._orphans.pop(job.id, None)
             worker.job, worker.fence, worker.told = job.id, job.life.fence, 0.0
+            self.executor.start(job.id, job.life.fence, worker.name, _gpus(job))
             if job.life.state == states.CANCEL_REQ:
                 self._send_cancel(job)
         if message.job and (message.job, message.fence) != (worker.job, worker.fence):
@@ -215,14 +216,16 @@ class Back:
 
     def _free(self, worker: _Worker, job: str, fence: int, id: bytes) -> None:
         self.port.try_send(worker.peer, Ack(job), id)
+        self.executor.end(job, fence)
         if (worker.job, worker.fence) == (job, fence):
-            worker.job, worker.fence, worker.cancel_at, worker.terminated = "", 0, None, False
+            worker.job, worker.fence, worker.cancel_at = "", 0, None
         self.dispatch()
 
     def _goodbye(self, worker: _Worker, message: Goodbye, id: bytes) -> None:
         self.port.try_send(worker.peer, Ack(), id)
         self._forget(worker)
         if worker.job:
+            self.executor.end(worker.job, worker.fence)
             self.desk.apply(self.desk.store.job(worker.job), GivenBack())
         log.info("worker %s leaves: %s", worker.name, message.reason)
 
@@ -244,11 +247,11 @@ class Back:
     def dispatch(self) -> None:
         """Give waiting jobs to workers that have none."""
         for worker in list(self._workers.values()):
-            if worker.job:
+            if worker.job or not self.executor.room(worker.name):
                 continue
             job = self.desk.next_queued()
-            if job is None:
-                return
+            if job is None or not self.executor.room(worker.name, _gpus(job)):
+                return  # the next job waits until enough devices are idle, and nobody overtakes it
             self.desk.lease(job, worker.name)
 
     def _send_lease(self, job: JobRow) -> None:
@@ -256,9 +259,11 @@ class Back:
         if worker is None:
             return
         worker.job, worker.fence, worker.told = job.id, job.life.fence, self._clock()
+        handle = self.executor.start(job.id, job.life.fence, worker.name, _gpus(job))
+        devices = handle.devices if handle is not None else ("",)
         self.port.try_send(
             worker.peer,
-            Lease(job.id, job.life.attempt, job.life.fence, SILENT_SECONDS, job.kind, job.spec),
+            Lease(job.id, job.life.attempt, job.life.fence, SILENT_SECONDS, job.kind, job.spec, devices=devices),
         )
 
     def _send_cancel(self, job: JobRow) -> None:
@@ -285,22 +290,22 @@ class Back:
                 worker.heard = now
         self._ticked = now
         for name, code in self.executor.ended():
-            self._stillborn = 0 if name in self._workers else self._stillborn + 1
+            if name in self._workers:
+                self._stillborn = 0
+            elif code not in (0, FRESH_PROCESS):  # those ended as they should
+                self._stillborn += 1
             self._lost(name, _crash(code))
             if self._stillborn >= MAX_STILLBORN:
                 self._tell_waiting(_crash(code))
         for worker in list(self._workers.values()):
             alive = self.executor.alive(worker.name)
             if now - worker.heard > (STUCK_SECONDS if alive else SILENT_SECONDS):
-                self.executor.kill(worker.name)
+                self.executor.cancel(worker.name, 0.0)
                 self._lost(worker.name, WorkerCrashed(
                     f"The worker was silent for {now - worker.heard:.0f} seconds.", code=LeaseLost.code
                 ))
-            elif worker.cancel_at is not None and now - worker.cancel_at > KILL_SECONDS:
-                self.executor.kill(worker.name)
-            elif worker.cancel_at is not None and now - worker.cancel_at > TERMINATE_SECONDS and not worker.terminated:
-                worker.terminated = True
-                self.executor.terminate(worker.name)
+            elif worker.cancel_at is not None and now - worker.cancel_at > TERMINATE_SECONDS:
+                self.executor.cancel(worker.name, KILL_SECONDS)
         for name, given_up in list(self._orphans.items()):
             job = self.desk.store.job(name)
             if job.life.state not in states.WITH_WORKER:
@@ -316,7 +321,8 @@ class Back:
         """No worker comes up: better an error now than a job that waits for ever."""
         error = WorkerCrashed(
             f"No worker could be started, {self._stillborn} tries in a row. {last.message}",
-            hint="Run `maquette doctor`; logs/worker.log in the hub's data folder has the details.", detail=last.detail,
+            hint="Run `maquette doctor`; logs/worker-*.log in the hub's data folder have the details.",
+            detail=last.detail,
         )
         for job in self.desk.store.jobs_in([states.QUEUED]):
             self.desk.apply(job, NoWorker(error))
@@ -334,6 +340,12 @@ class Back:
     def _forget(self, worker: _Worker) -> None:
         self._workers.pop(worker.name, None)
         self._by_peer.pop(worker.peer, None)
+
+
+def _gpus(job: JobRow) -> int:
+    """How many devices a job asks for."""
+    asked = job.spec.get("gpus", 1)
+    return asked if type(asked) is int else 1
 
 
 def _crash(code: int) -> MaquetteError:

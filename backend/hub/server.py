@@ -24,7 +24,8 @@ from backend import __version__
 from backend.hub.back import Back
 from backend.hub.blobs import RESERVE_BYTES, BlobStore, free_bytes
 from backend.hub.desk import Desk
-from backend.hub.executor import Executor, NoExecutor, ProcessExecutor, worker_command
+from backend.hub.executors import Executor, NoExecutor, ProcessExecutor, worker_command
+from backend.hub.executors.devices import wanted_slots
 from backend.hub.front import Front
 from backend.hub.store import Store
 from backend.hub.wire import Port
@@ -43,13 +44,15 @@ MESSAGES_A_TURN = 200
 class HubOptions:
     """data: folder of the store, the blobs, the logs. port: for clients, 0 for the last one used or any free one.
 
-    worker: whether to keep a worker process. free: bytes left on the disk, reserve: how many to leave alone.
-    stop_patience: seconds that a worker gets to give its job back when the hub stops.
+    worker: whether to keep worker processes. slots: where, see `executors.devices.wanted_slots`. free: bytes
+    left on the disk, reserve: how many to leave alone. stop_patience: seconds that a worker gets to give its job back
+    when the hub stops.
     """
 
     data: Path
     port: int = 0
     worker: bool = True
+    slots: str = "auto"
     free: Callable[[Path], int] = free_bytes
     reserve: int = RESERVE_BYTES
     stop_patience: float = 5.0
@@ -75,7 +78,9 @@ class Hub:
         self.desk = Desk(self.store, clock)
         self.executor: Executor = NoExecutor()
         if options.worker:
-            self.executor = ProcessExecutor(options.data, worker_command(options.data), clock)
+            self.executor = ProcessExecutor(
+                options.data, worker_command(options.data), wanted_slots(options.slots), clock
+            )
         token = bytes.fromhex(secret)
         self.back = Back(back_port, self.desk, self.blobs, self.executor, clock, token, self.epoch)
         self.front = Front(front_port, self.desk, self.blobs, clock, token, self.epoch, self.back.dispatch)

@@ -10,7 +10,7 @@ import secrets
 import sys
 from pathlib import Path
 
-from backend.hub.executor import worker_environment
+from backend.hub.executors.environment import worker_environment
 
 
 def main(arguments: list[str]) -> int:

@@ -18,7 +18,7 @@ def choose_device() -> torch.device:
 
 
 def set_threads(environ: Mapping[str, str]) -> None:
-    """Give torch as many threads as the environment says (`executor.worker_environment` says: the physical cores)."""
+    """Give torch as many threads as the environment says (`worker_environment` says: its share of the cores)."""
     import torch
 
     torch.set_num_threads(max(1, int(environ.get("OMP_NUM_THREADS") or 1)))

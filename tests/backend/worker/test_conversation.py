@@ -12,7 +12,7 @@ import pytest
 from backend.hub.back import Back
 from backend.hub.blobs import BlobStore
 from backend.hub.desk import Desk
-from backend.hub.executor import NoExecutor
+from backend.hub.executors import NoExecutor
 from backend.hub.states import CancelAsked
 from backend.hub.store import Store
 from backend.hub.wire import Received
