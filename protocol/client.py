@@ -22,8 +22,10 @@ from typing import Any
 import zmq
 from numpy.typing import NDArray
 
-from .errors import BadRequest, MaquetteError, NotConnected, TimedOut
+from .errors import BadRequest, MaquetteError, NotAllowed, NotConnected, TimedOut
 from .framing import MAX_FRAME
+from .handshake import HandshakeWatch
+from .keys import Keys, Pairing
 from .local import ConnectionInfo, default_data_folder, read_connection_file
 from .session import BLK, CTL, Session
 from .specs import JobSpec
@@ -33,6 +35,7 @@ __all__ = ["Client", "new_job_id"]
 
 GONE_AFTER = 0.5  # seconds without an open connection before the session counts as lost
 LOOK_AGAIN = 0.5  # seconds between looks at the connection file while there is no hub
+REFUSED_AGAIN = 5.0  # seconds before a hub that did not accept our key, or had another one, is tried again
 
 
 def new_job_id() -> str:
@@ -43,15 +46,20 @@ def new_job_id() -> str:
 class Client:
     """One conversation with one hub. Not safe to share between threads; make one for each.
 
-    address: `tcp://host:port`. token: the secret of a local hub. connection_file: read instead of the two, and
-    read again whenever the hub is lost, so that a restarted hub is found under its new address. Nothing here
-    blocks except `wait`; making a client does not need a hub to be there.
+    address: `tcp://host:port`. keys: those of its pairing string; without them the connection is not encrypted, which
+    only a hub of this machine allows. token: the secret of such a hub. connection_file: read instead of the three,
+    and read again whenever the hub is lost, so that a restarted hub is found under its new address and key. Nothing
+    here blocks except `wait`; making a client does not need a hub to be there.
+
+    Where the connection does not stand, `problem` says why: NotConnected (nobody listens there), WrongKey (our key
+    was revoked or never added), WrongHub (not the hub we were paired with), VersionMismatch, or another refusal.
     """
 
     def __init__(
         self,
         address: str = "",
         *,
+        keys: Keys | None = None,
         token: bytes = b"",
         connection_file: Path | None = None,
         software: str = "maquette",
@@ -62,12 +70,14 @@ class Client:
         self._clock = clock
         self._file = connection_file
         self._address = address
+        self._keys = keys
         self._session = Session(software=software, token=token, new_id=lambda: os.urandom(16))
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
+        self._watch: HandshakeWatch | None = None
         self._gone_since: float | None = None
         self._look_at = 0.0
-        self._seen_file: tuple[str, str, int] | None = None
+        self._seen_file: ConnectionInfo | None = None
         self._look_for_hub(clock())
 
     @classmethod
@@ -75,6 +85,13 @@ class Client:
         """The client of this machine's own hub (`data_folder` defaults to this user's), running or not yet."""
         folder = default_data_folder() if data_folder is None else Path(data_folder)
         return cls(connection_file=folder / "connection.json", software=software)
+
+    @classmethod
+    def paired(cls, pairing: Pairing, *, software: str = "maquette") -> Client:
+        """The client of the hub that a pairing string names. Raises BadRequest for a worker's."""
+        if pairing.kind != "client":
+            raise BadRequest("This pairing string is for a worker.", path="pairing", hint="Ask for one for yourself.")
+        return cls(pairing.address, keys=pairing.keys, software=software)
 
     # How it stands
 
@@ -147,6 +164,7 @@ class Client:
         now = self._clock()
         end = now + budget_seconds
         self._look_for_hub(now)
+        self._watch_handshake(now)
         self._watch_connection(now)
         busy = True
         while busy and now < end:
@@ -202,6 +220,8 @@ class Client:
             if self.state is ConnectionState.REFUSED and self.problem is not None:
                 raise self.problem
             if self._clock() > end:
+                if isinstance(self.problem, NotAllowed):  # a connection file whose keys are not the hub's
+                    raise self.problem
                 where = self._address or str(self._file)
                 raise NotConnected(f"No hub answers at {where}.", hint="Start one with: maquette serve")
             self._sleep(0.02)
@@ -246,10 +266,10 @@ class Client:
             if self._session.state is ConnectionState.OFFLINE:
                 self._session.lost(now)
             return
-        seen = (info.address, info.token, info.pid)
-        if seen == self._seen_file:
+        if info == self._seen_file:
             return
-        self._seen_file, self._address, self._session.token = seen, info.address, info.secret
+        self._seen_file, self._address, self._keys = info, info.address, info.keys
+        self._session.token = info.secret
         self._close_sockets()
         self._open_sockets(info.address, now)
 
@@ -262,6 +282,10 @@ class Client:
                 (zmq.TCP_KEEPALIVE, 1), (zmq.RECONNECT_IVL, 100), (zmq.RECONNECT_IVL_MAX, 5000),
             ):
                 socket.setsockopt(option, value)
+            if self._keys is not None:
+                self._keys.secure(socket)
+            if channel == CTL:
+                self._watch = HandshakeWatch(socket, address, self._keys is not None)
             try:
                 socket.connect(address)
             except zmq.ZMQError as problem:
@@ -275,9 +299,28 @@ class Client:
         self._session.opened(now)
 
     def _close_sockets(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
         for socket in self._sockets.values():
             socket.close(linger=0)
         self._sockets.clear()
+
+    def _watch_handshake(self, now: float) -> None:
+        """Say why no connection comes about; give a hub up for a while that does not let us in, or is not ours."""
+        if self._watch is None:
+            return
+        before = self._watch.trouble
+        self._watch.look()
+        trouble = self._watch.trouble
+        if trouble is None or trouble is before:
+            return
+        if self._watch.final and self._file is None:
+            self._close_sockets()
+            self._look_at = now + REFUSED_AGAIN
+            self._session.refused(trouble)
+        else:  # a hub of this machine that was started anew has new keys; its file says them in a moment
+            self._session.hindered(trouble)
 
     def _watch_connection(self, now: float) -> None:
         """With IMMEDIATE=1 a socket that cannot send has no connection, which is seen long before a ping is due."""

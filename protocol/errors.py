@@ -148,16 +148,16 @@ class NotAllowed(MaquetteError):
     code, kind = "forbidden", "client"
 
 
-class WrongKey(MaquetteError):
+class WrongKey(NotAllowed):
     """The hub does not accept this machine's key: it was never added, or was revoked, or there is none."""
 
-    code, kind = "wrong_key", "client"
+    code = "wrong_key"
 
 
-class WrongHub(MaquetteError):
+class WrongHub(NotAllowed):
     """Something answers at the address, but not the hub that this machine was paired with."""
 
-    code, kind = "wrong_hub", "client"
+    code = "wrong_hub"
 
 
 class UnknownUser(MaquetteError):

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finding the hub of this machine: its data folder, and the file that says where it listens.
 
-A local hub writes `connection.json` (mode 0600) into its data folder as soon as it answers: addresses, the secret
-that a client must show, its process id. The file is replaced in one step, so a reader sees all of it or none.
+A local hub writes `connection.json` (mode 0600) into its data folder as soon as it answers: addresses, the keys made
+for this start, its process id. The file is replaced in one step, so a reader sees all of it or none.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from .errors import NotConnected
+from .errors import BadRequest, NotConnected
+from .keys import Keys, write_private
 
 FILE_NAME = "connection.json"
 
@@ -34,32 +35,42 @@ def default_data_folder(environ: Mapping[str, str] | None = None, platform: str 
 
 @dataclass(frozen=True)
 class ConnectionInfo:
-    """What a connection file says. address: for clients. back_address: for workers. token: 64 hex digits."""
+    """What a connection file says. address: for clients. back_address: for workers. token and keys: 64 hex digits.
+
+    server_key: the hub's public key. client_key, worker_key: secret keys for whoever can read the file. All three are
+    empty where the hub does not encrypt; the token stands for them then.
+    """
 
     address: str
     back_address: str
-    token: str
+    token: str = field(repr=False)
     epoch: int
     pid: int
     software: str = ""
+    server_key: str = ""
+    client_key: str = field(default="", repr=False)
+    worker_key: str = field(default="", repr=False)
 
     @property
     def secret(self) -> bytes:
         """The token as bytes."""
         return bytes.fromhex(self.token)
 
+    @property
+    def keys(self) -> Keys | None:
+        """For a client; None where the hub does not encrypt."""
+        return Keys(bytes.fromhex(self.server_key), bytes.fromhex(self.client_key)) if self.server_key else None
+
+    @property
+    def worker_keys(self) -> Keys | None:
+        """For a worker of this machine."""
+        return Keys(bytes.fromhex(self.server_key), bytes.fromhex(self.worker_key)) if self.server_key else None
+
 
 def write_connection_file(folder: Path, info: ConnectionInfo) -> Path:
     """Put the file into `folder`, readable by its owner only."""
     path = folder / FILE_NAME
-    temporary = folder / f".{FILE_NAME}.{info.pid}"
-    temporary.unlink(missing_ok=True)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        json.dump(asdict(info), file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    write_private(path, json.dumps(asdict(info), indent=1))
     return path
 
 
@@ -72,15 +83,18 @@ def read_connection_file(path: Path) -> ConnectionInfo:
         info = ConnectionInfo(
             address=str(values["address"]), back_address=str(values["back_address"]), token=str(values["token"]),
             epoch=int(values["epoch"]), pid=int(values["pid"]), software=str(values.get("software", "")),
+            server_key=str(values.get("server_key", "")), client_key=str(values.get("client_key", "")),
+            worker_key=str(values.get("worker_key", "")),
         )
         if len(info.secret) != 32:
             raise ValueError("the token is not 32 bytes")
+        _ = info.keys, info.worker_keys  # raise here, where it can be said which file is wrong
         return info
     except FileNotFoundError as problem:
         raise NotConnected(
             f"No hub has left its address in {path.parent}.", hint="Start one with: maquette serve"
         ) from problem
-    except (OSError, ValueError, KeyError, TypeError) as problem:
+    except (OSError, ValueError, KeyError, TypeError, BadRequest) as problem:
         raise NotConnected(
             f"The connection file {path} cannot be read ({problem}).",
             hint="Stop the hub, delete the file, start again.",

@@ -23,13 +23,13 @@ from .downloads import Downloads
 from .errors import (
     Cancelled,
     MaquetteError,
-    NotAllowed,
     NotWanted,
     ProtocolError,
     UnknownBlob,
     UnknownJob,
     UnknownSession,
     VersionMismatch,
+    WrongKey,
 )
 from .fields import MAX_JOBS, Message, read
 from .messages import (
@@ -124,6 +124,17 @@ class Session:
         self._lose()
         self._become(ConnectionState.CONNECTING, problem)
         self._greet(CTL, now)
+
+    def refused(self, problem: MaquetteError) -> None:
+        """The hub does not let us in, or is not ours; the owner closed the sockets."""
+        self._lose()
+        if self.state is not ConnectionState.REFUSED:  # otherwise the hub itself has said why
+            self._become(ConnectionState.REFUSED, problem)
+
+    def hindered(self, problem: MaquetteError) -> None:
+        """No connection comes about, for this reason; the sockets go on trying."""
+        if self.state is ConnectionState.CONNECTING:
+            self._become(ConnectionState.CONNECTING, problem)
 
     def closed(self) -> None:
         """The owner closed the sockets."""
@@ -373,7 +384,9 @@ class Session:
             if view is not None and not view.ended and ("submit", message.job) not in self._requests:
                 view.state = "FAILED"
                 self._fail_job(view, error)
-        elif isinstance(error, (NotAllowed, VersionMismatch)):
+        elif isinstance(error, WrongKey):  # it was revoked just now
+            self.refused(error)
+        elif isinstance(error, VersionMismatch):
             self._become(self.state, error)
         elif not error.retryable:  # a retryable one, such as a full disk, leaves the request waiting for its turn
             self._requests.answered(re)
