@@ -46,18 +46,18 @@ def parse(listing: str, memory: str = "") -> list[Device]:
     """
     sizes: dict[str, int] = {}
     for line in memory.splitlines():
-        name, _, size = (part.strip() for part in line.partition(","))
+        name, _, size = (word.strip() for word in line.partition(","))
         if name.startswith("GPU-") and size.isdecimal():
             sizes[name] = int(size) << 20
     whole: dict[str, Device] = {}
     parts: dict[str, list[Device]] = {}
     owner = ""
     for line in listing.splitlines():
-        if found := _GPU.match(line):
-            number, label, owner = found.groups()
+        if gpu := _GPU.match(line):
+            number, label, owner = gpu.groups()
             whole[owner] = Device(f"gpu{number}", owner, label, sizes.get(owner, 0))
-        elif owner and (found := _PART.match(line)):
-            profile, number, name = found.groups()
+        elif owner and (part := _PART.match(line)):
+            profile, number, name = part.groups()
             parent = whole[owner]
             size = re.search(r"\.(\d+)gb", profile)
             parts.setdefault(owner, []).append(Device(
@@ -71,7 +71,7 @@ def allowed(devices: Sequence[Device], visible: str | None) -> list[Device]:
     if visible is None:
         return list(devices)
     chosen: list[Device] = []
-    for word in (part.strip() for part in visible.split(",")):
+    for word in (one.strip() for one in visible.split(",")):
         fits = [one for one in devices if (one.slot == f"gpu{word}" if word.isdecimal() else
                                            len(word) > 4 and one.id.startswith(word))]
         if len(fits) != 1:
