@@ -46,7 +46,6 @@ JOB_STATES = (
 )
 FINAL_STATES = ("CANCELLED", "SUCCEEDED", "FAILED", "EXPIRED")
 PRIORITIES = ("interactive", "normal", "batch")  # classes, the first before the others
-MAX_DEVICES = 64  # that one job may ask for
 
 
 # Greeting and keeping in touch
@@ -134,8 +133,7 @@ class Submit(Message):
     """Asks for a job. submit_key: 16 random bytes made by the client; the hub uses them as the id of the job.
 
     arrays: the inputs, as descriptors in blobs; the hub says which of the bytes it lacks once it is asked (BLOB_CHECK).
-    priority: class of PRIORITIES. ttl: seconds that the job may wait before it expires, 0 for ever. devices: how many
-    of one machine it needs.
+    priority: class of PRIORITIES. ttl: seconds that the job may wait before it expires, 0 for ever.
     """
 
     TYPE = "SUBMIT"
@@ -145,7 +143,6 @@ class Submit(Message):
     arrays: tuple[Descriptor, ...] = wire(in_blobs, ())
     priority: str = wire(checks.one_of(*PRIORITIES), "normal")
     ttl: float = wire(checks.number(0, 1e9), 0.0)
-    devices: int = wire(checks.integer(1, MAX_DEVICES), 1)
 
 
 @dataclass(frozen=True)

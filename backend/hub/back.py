@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from backend import __version__
@@ -21,7 +22,8 @@ from backend.hub.executors import Executor
 from backend.hub.executors.environment import FRESH_PROCESS
 from backend.hub.states import Done, Failure, GivenBack, NoWorker, Started, WorkerLost
 from backend.hub.store import JobRow
-from backend.hub.wire import Port, Received
+from backend.hub.streams import Source, Streams
+from backend.hub.wire import Gone, Port, Received
 from protocol import framing
 from protocol.errors import (
     LeaseLost,
@@ -34,7 +36,7 @@ from protocol.errors import (
     WorkerCrashed,
 )
 from protocol.fields import Message, read
-from protocol.messages import Ack, BlobCheck, BlobNeed, BlobOk, BlobPut, Error, Rejected, Welcome
+from protocol.messages import Ack, BlobCheck, BlobGet, BlobNeed, BlobOk, BlobPut, Credit, Error, Rejected, Welcome
 from protocol.worker_messages import (
     WORKER_TO_HUB,
     Beat,
@@ -72,6 +74,7 @@ class _Worker:
     fence: int = 0
     told: float = 0.0  # when the lease or the cancel was last sent
     cancel_at: float | None = None
+    streams: Streams = field(default_factory=Streams)
 
 
 class Back:
@@ -96,6 +99,7 @@ class Back:
         self._handlers: dict[type[Message], Callable[[_Worker, Any, bytes], None]] = {
             Beat: self._beat, WorkerEvent: self._event, WorkerEphemeral: self._ephemeral, Result: self._result,
             Failed: self._failed, Goodbye: self._goodbye, BlobCheck: self._blob_check, BlobPut: self._blob_put,
+            BlobGet: self._blob_get, Credit: self._credit,
         }
         desk.send_lease = self._send_lease
         desk.send_cancel = self._send_cancel
@@ -140,6 +144,7 @@ class Back:
         old = self._workers.get(message.worker)
         if old is not None:
             self._by_peer.pop(old.peer, None)
+            old.streams.end_all()
         worker = _Worker(message.worker, peer, message.pid, dict(message.caps), self._clock())
         self._workers[worker.name], self._by_peer[peer] = worker, worker
         self._stillborn = 0
@@ -242,7 +247,34 @@ class Back:
         complete = self.blobs.has(message.hash)
         self.port.try_send(worker.peer, BlobOk(message.hash, have, complete), id)
 
+    def _blob_get(self, worker: _Worker, message: BlobGet, id: bytes) -> None:
+        worker.streams.begin(message, lambda digest: self._source(worker, digest))
+
+    def _source(self, worker: _Worker, digest: bytes) -> Source:
+        """Bytes that the worker's own job needs. Raises UnknownBlob."""
+        if worker.job and any(one.hash == digest for one in self.desk.store.inputs(worker.job)):
+            return Source.of_file(self.blobs.open(digest))
+        raise UnknownBlob("These bytes are no input of the worker's job.", detail={"hash": digest})
+
+    def _credit(self, worker: _Worker, message: Credit, id: bytes) -> None:
+        worker.streams.credit(message)
+
     # What goes out
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something that can be sent at once, without waiting for a message."""
+        return any(one.streams.ready for one in self._workers.values())
+
+    def pump(self) -> bool:
+        """Send inputs as far as the workers' credit goes."""
+        moved = False
+        for worker in list(self._workers.values()):
+            try:
+                moved |= worker.streams.pump(partial(self.port.send, worker.peer))
+            except Gone:
+                worker.streams.end_all()
+        return moved
 
     def dispatch(self) -> None:
         """Give waiting jobs to workers that have none."""
@@ -263,7 +295,8 @@ class Back:
         devices = handle.devices if handle is not None else ("",)
         self.port.try_send(
             worker.peer,
-            Lease(job.id, job.life.attempt, job.life.fence, SILENT_SECONDS, job.kind, job.spec, devices=devices),
+            Lease(job.id, job.life.attempt, job.life.fence, SILENT_SECONDS, job.kind, job.spec,
+                  self.desk.store.inputs(job.id), devices),
         )
 
     def _send_cancel(self, job: JobRow) -> None:
@@ -338,6 +371,7 @@ class Back:
             self._forget(worker)
 
     def _forget(self, worker: _Worker) -> None:
+        worker.streams.end_all()
         self._workers.pop(worker.name, None)
         self._by_peer.pop(worker.peer, None)
 

@@ -29,7 +29,6 @@ def free_bytes(folder: Path) -> int:
 
 @dataclass
 class _Upload:
-    file: BinaryIO
     path: Path
     size: int
     hasher: Any
@@ -46,7 +45,8 @@ class BlobStore:
         self._incoming = folder / "incoming"
         self._free = free
         self._reserve = reserve
-        self._uploads: dict[bytes, _Upload] = {}
+        self._uploads: dict[tuple[str, bytes], _Upload] = {}
+        self._made = 0
         shutil.rmtree(self._incoming, ignore_errors=True)  # what a killed hub left behind
         self._incoming.mkdir(parents=True)
 
@@ -69,56 +69,62 @@ class BlobStore:
                 detail={"folder": str(self.folder), "need": need + self._reserve, "free": free},
             )
 
-    def begin(self, digest: bytes, size: int) -> int:
-        """Prepare an upload; gives the offset to send from (`size` when nothing is missing)."""
-        if self.has(digest):
+    def uploads(self) -> list[tuple[str, bytes]]:
+        """Who has begun to send which bytes and has not ended; the owner is empty for a worker."""
+        return list(self._uploads)
+
+    def begin(self, digest: bytes, size: int, owner: str = "") -> int:
+        """Where an upload stands: the offset to send from, `size` when nothing is missing.
+
+        Uploads of different owners do not meet: an owner has to send all bytes, even those that are here from another.
+        """
+        if not owner and self.has(digest):
             return size
-        upload = self._uploads.get(digest)
+        upload = self._uploads.get((owner, digest))
         if upload is not None and upload.size == size:
             return upload.have
-        self.abandon(digest)
+        self.abandon(digest, owner)
         self.require_space(size)
-        path = self._incoming / digest.hex()
-        self._uploads[digest] = _Upload(open(path, "wb"), path, size, hashlib.sha256())  # noqa: SIM115
         if size == 0:
-            self._finish(digest)
+            self._start(digest, size, owner)
+            self._finish(digest, owner)
         return 0
 
-    def put(self, digest: bytes, offset: int, size: int, data: Buffer) -> int:
+    def put(self, digest: bytes, offset: int, size: int, data: Buffer, owner: str = "") -> int:
         """Take one piece; gives the number of bytes now here. A piece at another offset changes nothing.
 
         Raises OutOfSpace (the upload stays where it was), BadRequest for too many bytes, ProtocolError when the
         whole does not have the hash; then the upload is gone.
         """
-        have = self.begin(digest, size)
+        have = self.begin(digest, size, owner)
         if have == size or offset != have:
             return have
-        upload = self._uploads[digest]
         if have + len(data) > size:
             raise BadRequest(f"The upload has more than the announced {size} bytes.", path="payload")
         self.require_space(len(data))
+        upload = self._uploads.get((owner, digest)) or self._start(digest, size, owner)
         try:
-            upload.file.seek(have)
-            upload.file.write(data)
+            with open(upload.path, "r+b") as file:  # no handle is kept: thousands of uploads may have begun
+                file.seek(have)
+                file.write(data)
             upload.hasher.update(data)
             upload.have += len(data)
             if upload.have == size:
-                self._finish(digest)
+                self._finish(digest, owner)
         except OSError as problem:
             if problem.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise
-            self.abandon(digest)
+            self.abandon(digest, owner)
             raise OutOfSpace(
                 f"The disk of {self.folder} is full.", hint="Free some space there; the job waits.",
                 detail={"folder": str(self.folder), "need": size},
             ) from problem
         return min(upload.have, size)
 
-    def abandon(self, digest: bytes) -> None:
+    def abandon(self, digest: bytes, owner: str = "") -> None:
         """Throw an unfinished upload away."""
-        upload = self._uploads.pop(digest, None)
+        upload = self._uploads.pop((owner, digest), None)
         if upload is not None:
-            upload.file.close()
             upload.path.unlink(missing_ok=True)
 
     def open(self, digest: bytes) -> BinaryIO:
@@ -128,19 +134,25 @@ class BlobStore:
         except FileNotFoundError as problem:
             raise UnknownBlob("The hub does not hold these bytes.", detail={"hash": digest}) from problem
 
-    def _finish(self, digest: bytes) -> None:
-        upload = self._uploads[digest]
+    def _start(self, digest: bytes, size: int, owner: str) -> _Upload:
+        self._made += 1
+        upload = _Upload(self._incoming / f"{digest.hex()}.{self._made}", size, hashlib.sha256())
+        upload.path.touch()
+        self._uploads[(owner, digest)] = upload
+        return upload
+
+    def _finish(self, digest: bytes, owner: str) -> None:
+        upload = self._uploads[(owner, digest)]
         if upload.hasher.digest() != digest:
-            self.abandon(digest)
+            self.abandon(digest, owner)
             raise ProtocolError("The uploaded bytes do not have the announced hash.", detail={"hash": digest})
-        upload.file.flush()
-        os.fsync(upload.file.fileno())  # the bytes, before the name that promises them
-        upload.file.close()
+        with open(upload.path, "r+b") as file:
+            os.fsync(file.fileno())  # the bytes, before the name that promises them
         target = self.path(digest)
         target.parent.mkdir(exist_ok=True)
         os.replace(upload.path, target)
         _sync_folder(target.parent)
-        del self._uploads[digest]
+        del self._uploads[(owner, digest)]
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,7 +9,6 @@ the newest wins. Bulk bytes go out against the credit that the client gave, one 
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from typing import Any
 from backend import __version__
 from backend.hub.blobs import BlobStore
 from backend.hub.desk import Desk
+from backend.hub.inputs import Inputs
 from backend.hub.newest import Newest
 from backend.hub.states import FINAL, CancelAsked
 from backend.hub.streams import WINDOW, Source, Streams
@@ -40,7 +40,9 @@ from protocol.messages import (
     CLIENT_TO_HUB,
     Accepted,
     Ack,
+    BlobCheck,
     BlobGet,
+    BlobPut,
     Bye,
     Cancel,
     Credit,
@@ -65,6 +67,8 @@ log = logging.getLogger("maquette.hub")
 LOCAL_USER = "local"
 SILENT_SECONDS = 120.0  # without a word from a client, then its session is closed; its jobs go on
 EVENTS_A_TURN = 32
+BULK = (BlobGet, Credit, BlobCheck, BlobPut)  # belong on `blk`, all others on `ctl`
+COLLECT_SECONDS = 60.0  # between two looks for uploads that nobody waits for
 
 
 @dataclass
@@ -95,10 +99,13 @@ class Front:
         self._by_peer: dict[bytes, tuple[_Session, str]] = {}
         self._sessions: dict[bytes, _Session] = {}
         self._newest = Newest()
+        self._inputs = Inputs(desk, blobs)
+        self._inputs.recover()
+        self._collect_at = clock() + COLLECT_SECONDS
         self._requests: dict[type[Message], Callable[[_Session, Any, bytes], None]] = {
             Submit: self._submit, Cancel: self._cancel, Get: self._get, List: self._list, Watch: self._watch,
             Resume: self._resume, Ack: self._ack, Ping: self._ping, Bye: self._bye,
-            BlobGet: self._blob_get, Credit: self._credit,
+            BlobGet: self._blob_get, Credit: self._credit, BlobCheck: self._blob_check, BlobPut: self._blob_put,
         }
         desk.on_news = self.news
         desk.on_ephemeral = self.ephemeral
@@ -126,7 +133,7 @@ class Front:
             session, channel = self._by_peer.get(peer, (None, ""))
             if session is None:
                 raise UnknownSession("The hub does not know this connection.", hint="Greet again.")
-            bulk = type(message) in (BlobGet, Credit)
+            bulk = type(message) in BULK
             if bulk != (channel == "blk"):
                 raise UnknownType(f"{envelope.type} does not belong on the {channel} connection.")
             session.heard = self._clock()
@@ -173,8 +180,8 @@ class Front:
         ), id)
 
     def _submit(self, session: _Session, message: Submit, id: bytes) -> None:
-        self.blobs.require_space(0)
-        job = self.desk.submit(session.user, message)
+        self.blobs.require_space(sum(one.size for one in message.arrays))
+        job = self.desk.submit(session.user, message, self.blobs.has)
         self.port.try_send(session.ctl, Accepted(job.id), id)
         self._on_work()
 
@@ -236,11 +243,25 @@ class Front:
             return preview
         if not self.desk.store.blob_is_of(digest, session.user):
             raise UnknownBlob("The hub does not hold these bytes.", detail={"hash": digest})
-        file = self.blobs.open(digest)
-        return Source(os.fstat(file.fileno()).st_size, file=file)
+        return Source.of_file(self.blobs.open(digest))
 
     def _credit(self, session: _Session, message: Credit, id: bytes) -> None:
         session.streams.credit(message)
+
+    def _blob_check(self, session: _Session, message: BlobCheck, id: bytes) -> None:
+        for digest, size in message.blobs:
+            try:
+                answer: Message = self._inputs.check(session.user, digest, size)
+            except MaquetteError as problem:  # the others are answered all the same
+                answer = Error(problem)
+            self.port.try_send(session.blk, answer, id)
+        self._on_work()
+
+    def _blob_put(self, session: _Session, message: BlobPut, id: bytes) -> None:
+        answer = self._inputs.put(session.user, message)
+        self.port.try_send(session.blk, answer, id)
+        if answer.complete:
+            self._on_work()
 
     # What goes out by itself
 
@@ -298,7 +319,10 @@ class Front:
         return moved
 
     def tick(self) -> None:
-        """Close the sessions of clients that have been silent for long."""
+        """Close the sessions of clients that have been silent for long, and forget uploads nobody waits for."""
+        if self._clock() >= self._collect_at:
+            self._collect_at = self._clock() + COLLECT_SECONDS
+            self._inputs.collect()
         for session in list(self._sessions.values()):
             if self._clock() - session.heard > SILENT_SECONDS:
                 self._close(session)

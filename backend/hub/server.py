@@ -123,8 +123,9 @@ class Hub:
         poller = zmq.Poller()
         poller.register(self.front.port.socket, zmq.POLLIN)
         poller.register(self.back.port.socket, zmq.POLLIN)
-        moved = self.front.pump()
-        wait = 0.0 if moved and self.front.busy else 0.01 if self.front.busy else longest_wait
+        moved = self._pump()
+        busy = self.front.busy or self.back.busy
+        wait = 0.0 if moved and busy else 0.01 if busy else longest_wait
         poller.poll(int(1000 * max(0.0, min(wait, self._next_tick - self._clock(), self.desk.seconds_to_next()))))
         for port, handle in ((self.back.port, self.back.handle), (self.front.port, self.front.handle)):
             for _ in range(MESSAGES_A_TURN):
@@ -135,10 +136,14 @@ class Hub:
                     handle(received)
                 except Exception:  # the outermost loop: a defect must cost one message, not everybody's hub
                     log.exception("%s from a peer could not be handled", received.envelope.type)
-        self.front.pump()
+        self._pump()
         if self._clock() >= self._next_tick or self.desk.seconds_to_next() == 0.0:
             self._next_tick = self._clock() + TICK_SECONDS
             self._tick()
+
+    def _pump(self) -> bool:
+        moved = self.front.pump()
+        return self.back.pump() or moved
 
     def _tick(self) -> None:
         try:

@@ -307,10 +307,11 @@ class Store:
             )]
             for name in waiting:
                 db.execute("UPDATE inputs SET arrived=1 WHERE job=? AND hash=?", (name, digest))
-        return [
-            self.job(name) for name in waiting
-            if self._db.execute("SELECT 1 FROM inputs WHERE job=? AND NOT arrived", (name,)).fetchone() is None
-        ]
+        return [self.job(name) for name in waiting if self.has_inputs(name)]
+
+    def has_inputs(self, job: str) -> bool:
+        """Whether all inputs of the job are here."""
+        return self._db.execute("SELECT 1 FROM inputs WHERE job=? AND NOT arrived", (job,)).fetchone() is None
 
     def note(self, db: sqlite3.Connection, user: str, what: str, job: str = "", detail: str = "") -> None:
         """Add a row to the audit log, inside the transaction that is open."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -23,6 +24,11 @@ class Source:
     size: int
     file: BinaryIO | None = None
     memory: memoryview | None = None
+
+    @classmethod
+    def of_file(cls, file: BinaryIO) -> Source:
+        """All of an open file."""
+        return cls(os.fstat(file.fileno()).st_size, file=file)
 
     def read(self, offset: int, count: int) -> bytes | memoryview:
         """A piece of at most `count` bytes."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,14 @@ class JobContext(ABC):
         folder: a private scratch folder of this job; it outlives a crash of the worker.
         cache: objects that may be kept between jobs of one process (loaded priors, compiled grids), by name.
         clock: seconds, monotonic; recipes that need the time read it here.
+        inputs: arrays that were submitted with the job, by name, read-only (the spec's `INPUTS` name them).
     """
 
     device: torch.device
     folder: Path
     cache: dict[str, Any]
     clock: Callable[[], float]
+    inputs: Mapping[str, np.ndarray]
 
     @abstractmethod
     def progress(self, stage: str, fraction: float, message: str = "", seconds_left: float | None = None) -> None:
@@ -88,6 +90,7 @@ class TerminalContext(JobContext):
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     cache: dict[str, Any] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
+    inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
     verbose: bool = False
     cancel_when: Callable[[TerminalContext], bool] = lambda context: False
     stages: list[tuple[str, float]] = field(default_factory=list)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 
 class WorkerContext:
-    """One attempt of one job. folder: scratch of the job, shared by its attempts. cache: kept between jobs."""
+    """One attempt of one job. folder: scratch of the job, shared by its attempts. cache: kept between jobs.
+
+    inputs: the job's arrays by name, read-only.
+    """
 
     def __init__(
         self,
@@ -38,10 +42,12 @@ class WorkerContext:
         folder: Path,
         cache: dict[str, Any],
         clock: Callable[[], float] = time.monotonic,
+        inputs: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> None:
         self.folder = folder
         self.cache = cache
         self.clock = clock
+        self.inputs = inputs
         self.warnings: list[str] = []
         self._link = link
         self._held = held

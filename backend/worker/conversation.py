@@ -11,13 +11,26 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
 
 from backend import __version__
 from protocol import framing
 from protocol.arrays import FRAME_BYTES, Buffer, Descriptor
-from protocol.errors import Cancelled, InternalError, LeaseLost, MaquetteError, OutOfSpace, UnknownSession
+from protocol.downloads import Downloads
+from protocol.errors import (
+    Cancelled,
+    InternalError,
+    LeaseLost,
+    MaquetteError,
+    OutOfSpace,
+    UnknownBlob,
+    UnknownSession,
+)
 from protocol.fields import Message, read
-from protocol.messages import Ack, BlobCheck, BlobNeed, BlobOk, BlobPut, Error, Rejected, Welcome
+from protocol.messages import Ack, BlobCheck, BlobNeed, BlobOk, BlobPut, Chunk, Error, Rejected, Welcome
+from protocol.specs import MAX_INPUT_BYTES
 from protocol.worker_messages import (
     HUB_TO_WORKER,
     Beat,
@@ -42,13 +55,18 @@ SPACE_PATIENCE_SECONDS = 60.0  # to wait for room on the hub's disk before the j
 
 @dataclass
 class Held:
-    """The lease at hand. begun: the job runs. stopped: cancelled or lost; `lost` says that nobody wants it any more."""
+    """The lease at hand. begun: the job runs. stopped: cancelled or lost; `lost` says that nobody wants it any more.
+
+    inputs: the job's arrays, None until all are here. inputs_error: why they cannot come.
+    """
 
     lease: Lease
     begun: bool = False
     stopped: bool = False
     lost: bool = False
     number: int = 0
+    inputs: dict[str, NDArray[Any]] | None = None
+    inputs_error: MaquetteError | None = None
 
 
 @dataclass
@@ -98,12 +116,16 @@ class Conversation:
     _beat_due: float = 0.0
     _left: bool = False
 
+    def __post_init__(self) -> None:
+        self._downloads = Downloads(self._post)
+
     # What the owner of the socket says
 
     def opened(self, now: float) -> None:
         """The connection is new or was lost: report ready as soon as it can send."""
         self.ready = False
         self.outbox.clear()
+        self._downloads.disconnected()
         self._greet(now)
 
     def receive(self, frames: Sequence[Buffer], now: float) -> None:
@@ -116,6 +138,7 @@ class Conversation:
         if isinstance(message, Welcome):
             if envelope.re == self._ready_id:
                 self.ready, self.refused, self._beat_due = True, None, now
+                self._downloads.connected(message.window, now)
                 for one in self._pending:
                     one.due = now
                 if self._upload is not None:
@@ -123,7 +146,7 @@ class Conversation:
         elif isinstance(message, Rejected):
             self.refused = message.error
         elif isinstance(message, Lease):
-            self._lease(message)
+            self._lease(message, now)
         elif isinstance(message, WorkerCancel):
             self._cancel(message.job, message.fence, now)
         elif isinstance(message, Stop):
@@ -138,6 +161,8 @@ class Conversation:
             self._upload_from(message.hash, message.offset, now)
         elif isinstance(message, BlobOk):
             self._uploaded(message, now)
+        elif isinstance(message, Chunk):
+            self._downloads.chunk(message, now)
         elif isinstance(message, Error):
             self._refused(message.error, envelope.re, now)
 
@@ -156,6 +181,7 @@ class Conversation:
         if self._pending and now >= self._pending[0].due and not self.outbox:  # in order: one at a time
             self._pending[0].due = now + RESEND_SECONDS
             self._post(self._pending[0].message, self._pending[0].id)
+        self._downloads.tick(now)
         self._tick_upload(now)
         if not self.outbox:
             for kind, message in list(self._slots.items()):
@@ -240,11 +266,21 @@ class Conversation:
             lease.job if lease else "", lease.fence if lease else 0,
         ), self._ready_id)
 
-    def _lease(self, lease: Lease) -> None:
+    def _lease(self, lease: Lease, now: float) -> None:
         if self.held is not None or lease.fence <= self.ended_fence or self.stop_asked:
             return  # a repeat, or one of the past
-        self.held = Held(lease)
-        self.leases.append(self.held)
+        self.held = held = Held(lease)
+        self.leases.append(held)
+
+        def here(arrays: dict[str, NDArray[Any]]) -> None:
+            for array in arrays.values():
+                array.flags.writeable = False  # several stages read them
+            held.inputs = arrays
+
+        def missing(error: MaquetteError) -> None:
+            held.inputs_error = error
+
+        self._downloads.fetch("inputs", lease.arrays, MAX_INPUT_BYTES, now, here, missing)
         if self.state == "warming":  # seconds may pass before the recipe can say anything itself
             self._slots["progress"] = WorkerEphemeral(lease.job, stage="starting the worker", fence=lease.fence)
         self.beat_soon()
@@ -280,6 +316,7 @@ class Conversation:
         if self.held is not None:
             self.ended_fence = max(self.ended_fence, self.held.lease.fence)
         self.held, self._upload = None, None
+        self._downloads.drop("inputs")
         self.leases.clear()
         self._slots.clear()
         self._pending = deque(one for one in self._pending if isinstance(one.message, Goodbye))
@@ -297,6 +334,8 @@ class Conversation:
                 self._pending.clear()
                 if ended or self._upload is not None:
                     self._drop()
+        elif isinstance(error, UnknownBlob) and type(error.detail.get("hash")) is bytes and not self._waits_for(re):
+            self._downloads.missing(error.detail["hash"])
         elif isinstance(error, OutOfSpace):
             self._no_space(error, now)
         elif self._pending and self._pending[0].id == re and isinstance(self._pending[0].message, Result):
@@ -309,6 +348,10 @@ class Conversation:
             if isinstance(message, Failed):
                 plain = InternalError("The job failed, and its error could not be sent.", hint="See the job's log.")
                 self._enqueue(Failed(message.job, message.fence, plain), now)
+
+    def _waits_for(self, re: bytes) -> bool:
+        """Whether a message answers the durable one at hand."""
+        return bool(self._pending) and self._pending[0].id == re
 
     # Uploading a result
 

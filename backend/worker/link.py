@@ -12,15 +12,17 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
+import numpy as np
 import psutil
 import zmq
 
 from backend.worker.conversation import Conversation, Held
 from protocol.arrays import Descriptor
-from protocol.errors import MaquetteError, NotConnected
+from protocol.errors import Cancelled, LeaseLost, MaquetteError, NotConnected
 from protocol.framing import MAX_FRAME
 from protocol.local import read_connection_file
 from protocol.worker_messages import WorkerEphemeral
@@ -86,6 +88,17 @@ class Link:
             started = self._talk.begin(held, self._clock())
         self._wake()
         return started
+
+    def inputs(self, held: Held) -> Mapping[str, np.ndarray]:
+        """The job's inputs, read-only; waits for all. Raises why they cannot come, or that the job should stop."""
+        with self._lock:
+            while held.inputs is None and held.inputs_error is None and not held.stopped and not self.gone.is_set():
+                self._lock.wait(0.5)
+        if held.inputs_error is not None:
+            raise held.inputs_error
+        if held.inputs is None:
+            raise LeaseLost("The job was given to another attempt.") if held.lost else Cancelled()
+        return MappingProxyType(held.inputs)
 
     def step(self, held: Held) -> None:
         """The job made a step."""

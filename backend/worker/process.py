@@ -126,7 +126,8 @@ class Worker:
             raise self._broken
         assert self._jobs is not None
         spec = spec_from_map(held.lease.kind, held.lease.spec)
-        context = WorkerContext(self._link, held, folder, self._cache)
+        inputs = self._link.inputs(held)
+        context = WorkerContext(self._link, held, folder, self._cache, inputs=inputs)
         context.check()
         with self._interrupter.allowed():
             result = self._jobs.run(spec, context)
