@@ -16,6 +16,7 @@ from .errors import MaquetteError
 from .fields import (
     Message,
     any_job,
+    byte_count,
     descriptors,
     device_names,
     direction,
@@ -23,6 +24,7 @@ from .fields import (
     in_blobs,
     job_id,
     line,
+    sha256,
     u63,
     wire,
     word,
@@ -77,6 +79,7 @@ class Lease(Message):
 
     devices: what the job may compute on, the worker's own first; "cpu" for no GPU, empty for whatever there is.
     checkpoint: hash of the blob from which the last attempt can be gone on with, or empty; its size in bytes.
+    memory_share: of the device's memory; below 1 after an attempt for which it was not enough.
     """
 
     TYPE = "LEASE"
@@ -90,6 +93,7 @@ class Lease(Message):
     devices: tuple[str, ...] = wire(device_names, ("",))
     checkpoint: bytes = wire(checks.octets(32), b"")
     checkpoint_size: int = wire(u63, 0)
+    memory_share: float = wire(checks.number(0.0, 1.0), 1.0)
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,27 @@ class WorkerEphemeral(Ephemeral):
     """Progress or preview from a worker. A large preview's arrays fill frames here and become blobs at the hub."""
 
     fence: int = wire(u63, 0)
+
+
+@dataclass(frozen=True)
+class Checkpoint(Message):
+    """A state from which any worker can go on is at the hub. number: 1, 2, ... within the attempt. Answered by ACK."""
+
+    TYPE = "CHECKPOINT"
+    job: str = wire(job_id)
+    fence: int = wire(u63)
+    number: int = wire(checks.integer(1, 2**31))
+    hash: bytes = wire(sha256)
+    size: int = wire(byte_count)
+
+
+@dataclass(frozen=True)
+class WorkerPaused(Message):
+    """The job was let go because the hub sent PAUSE; its last CHECKPOINT is at the hub. Answered by ACK."""
+
+    TYPE = "PAUSED"
+    job: str = wire(job_id)
+    fence: int = wire(u63)
 
 
 @dataclass(frozen=True)
@@ -141,6 +166,15 @@ class WorkerCancel(Message):
 
 
 @dataclass(frozen=True)
+class WorkerPause(Message):
+    """Store a checkpoint, then let this lease go with PAUSED; RESULT or FAILED where the job ends before that."""
+
+    TYPE = "PAUSE"
+    job: str = wire(job_id)
+    fence: int = wire(u63)
+
+
+@dataclass(frozen=True)
 class Stop(Message):
     """End the worker process after the job at hand (`now`: give the job back first)."""
 
@@ -157,6 +191,9 @@ class Goodbye(Message):
 
 
 WORKER_TO_HUB = direction(
-    Ready, Beat, WorkerEvent, WorkerEphemeral, Result, Failed, Goodbye, BlobCheck, BlobPut, BlobGet, Credit
+    Ready, Beat, WorkerEvent, WorkerEphemeral, Checkpoint, WorkerPaused, Result, Failed, Goodbye, BlobCheck, BlobPut,
+    BlobGet, Credit,
 )
-HUB_TO_WORKER = direction(Welcome, Rejected, Lease, WorkerCancel, Stop, Ack, BlobNeed, BlobOk, Chunk, Error)
+HUB_TO_WORKER = direction(
+    Welcome, Rejected, Lease, WorkerPause, WorkerCancel, Stop, Ack, BlobNeed, BlobOk, Chunk, Error
+)

@@ -43,13 +43,14 @@ EXAMPLES = {
         w.Ready("w-1", 5, "test", 1, 1, {"gpu": "none"}, HASH, JOB, 4), w.Beat("busy", JOB, 4, 17, 1000),
         w.WorkerEvent(JOB, 4, 1, "warning", "careful"),
         w.WorkerEphemeral(JOB, kind="progress", stage="coarse", fraction=0.25, fence=4),
-        w.Result(JOB, 4, (ARRAY,)), w.Failed(JOB, 4, ERROR), w.Goodbye("bye"), m.BlobCheck(((HASH, 5),)),
+        w.Result(JOB, 4, (ARRAY,)), w.Failed(JOB, 4, ERROR), w.Goodbye("bye"), w.WorkerPaused(JOB, 4),
+        w.Checkpoint(JOB, 4, 2, HASH, 9), m.BlobCheck(((HASH, 5),)),
         m.BlobPut(HASH, 0, 3, (b"abc",)), m.BlobGet(HASH, 5, 2, 100), m.Credit(2, 100),
     ]),
     "hub to worker": (w.HUB_TO_WORKER, [
         m.Welcome(1, "hub", b"w-1", 3), m.Rejected(ERROR), w.Lease(JOB, 1, 4, 10.0, "text_to_3d", SPEC, (ARRAY,)),
-        w.WorkerCancel(JOB, 4), w.Stop(True), m.Ack(JOB, 1), m.BlobNeed(HASH, 0), m.BlobOk(HASH, 0), m.Error(ERROR),
-        m.Chunk(2, HASH, 5, 9, (b"abc",)),
+        w.WorkerCancel(JOB, 4), w.WorkerPause(JOB, 4), w.Stop(True), m.Ack(JOB, 1), m.BlobNeed(HASH, 0),
+        m.BlobOk(HASH, 0), m.Error(ERROR), m.Chunk(2, HASH, 5, 9, (b"abc",)),
     ]),
 }
 ALL = [(direction, one) for direction, (_, examples) in EXAMPLES.items() for one in examples]
