@@ -80,6 +80,7 @@ from .uploads import Uploads
 CTL, BLK = "ctl", "blk"
 PING_AFTER = 5.0  # seconds without a word from the hub (reference, section 7)
 DEAD_AFTER = 10.0  # seconds without an answer to that ping
+COMPARE_AFTER = 30.0  # seconds between looks whether an event got lost with nothing after it to show the gap
 MAX_PREVIEW_BYTES = 16 << 20
 
 
@@ -108,6 +109,7 @@ class Session:
             Draining: self._on_draining, BlobNeed: self._on_blob_need, BlobOk: self._on_blob_ok,
         }
         self._heard = 0.0
+        self._compared = 0.0
         self._pinged: float | None = None
         self._ticks_since_ping = 0
 
@@ -164,6 +166,8 @@ class Session:
         self._uploads.tick(now)
         if self.state is not ConnectionState.READY:
             return
+        if now - self._compared > COMPARE_AFTER:
+            self._resume(now)
         if self._pinged is None:
             if now - self._heard > PING_AFTER:
                 self._pinged, self._ticks_since_ping = now, 0
@@ -273,6 +277,11 @@ class Session:
         for request in self._requests:
             if request.channel == CTL and not isinstance(request.message, Hello):
                 self._requests.send(request, now)
+        self._resume(now)
+
+    def _resume(self, now: float) -> None:
+        """Tell the hub how far the log of each job that has not ended is known here; it sends what is missing."""
+        self._compared = now
         running = [one for one in self.jobs.values() if not one.ended and ("submit", one.job) not in self._requests]
         for begin in range(0, len(running), MAX_JOBS):
             part = {one.job: one.seq for one in running[begin : begin + MAX_JOBS]}
@@ -294,7 +303,7 @@ class Session:
         if self._requests.answered(re) != ("submit", message.job) or view is None:
             return
         if view.state == "SUBMITTING":
-            view.state = "QUEUED"
+            view.state = "NEED_BLOBS" if message.job in self._uploads.jobs else "QUEUED"
         self.updates.append(JobAccepted(message.job))
         self._uploads.begin(message.job, now)
         self._request(("watch", message.job), CTL, Watch(message.job, view.seq), now)
@@ -337,6 +346,8 @@ class Session:
         if view is None or view.ended or message.counter <= self._counters.get(slot, -1):
             return
         self._counters[slot] = message.counter
+        if message.seq > view.seq and ("watch", message.job) not in self._requests:  # an event got lost before it
+            self._request(("watch", message.job), CTL, Watch(message.job, view.seq), now)
         if message.kind == "progress":
             view.stage, view.fraction, view.text = message.stage, message.fraction, message.text
             view.seconds_left = message.seconds_left
