@@ -11,81 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import zmq
 
 from backend.hub import front
-from backend.hub.server import Hub, HubOptions
-from backend.hub.states import Done, Started
+from backend.hub.server import Hub
 from protocol import framing
 from protocol.arrays import FRAME_BYTES, describe, inline
-from protocol.client import Client, new_job_id
+from protocol.client import new_job_id
 from protocol.errors import Cancelled, NotAllowed, OutOfSpace, UnknownType
-from protocol.fields import read
-from protocol.messages import HUB_TO_CLIENT, BlobGet, Credit, Error, Hello, Ping, Submit, TextTo3DSpec, Welcome
+from protocol.messages import BlobGet, Credit, Error, Hello, Ping, Submit, TextTo3DSpec, Welcome
 from protocol.updates import ConnectionState, JobAccepted, JobChanged, JobFinished
 from protocol.worker_messages import WorkerEphemeral
 
 SPEC = TextTo3DSpec("a chair")
-
-
-class Bench:
-    """A hub without a worker, its clock in our hands, and clients that take turns with it."""
-
-    def __init__(self, folder: Path):
-        self.skipped = 0.0
-        self.free = 1 << 40
-        self.clock = lambda: time.monotonic() + self.skipped
-        self.options = HubOptions(folder, worker=False, free=lambda folder: self.free)
-        self.hub = Hub(self.options, self.clock)
-        self.clients: list[Client] = []
-
-    def client(self) -> Client:
-        self.clients.append(Client.local(self.options.data))
-        return self.clients[-1]
-
-    def until(self, condition, turns=2000):
-        """Take turns until the condition holds; gives all updates of all clients."""
-        seen = []
-        for _ in range(turns):
-            self.hub.turn(0.005)
-            for client in self.clients:
-                seen += client.poll(0.005)
-            if condition():
-                return seen
-        raise AssertionError("it never came")
-
-    def turns(self, count=30):
-        seen = []
-        for _ in range(count):
-            self.hub.turn(0.005)
-            for client in self.clients:
-                seen += client.poll(0.005)
-        return seen
-
-    def run_job(self, job: str, size: int):
-        """What a worker would do: lease, start, deliver a mesh."""
-        desk, store = self.hub.desk, self.hub.store
-        rng = np.random.default_rng(1)
-        arrays = {"vertices": rng.random((size, 3), np.float32), "faces": rng.integers(0, size, (size, 3), np.int32)}
-        row = desk.apply(desk.lease(store.job(job), "w"), Started())
-        described = [describe(name, array) for name, array in arrays.items()]
-        for one, data in described:
-            for begin in range(0, len(data), FRAME_BYTES):
-                self.hub.blobs.put(one.hash, begin, one.size, data[begin : begin + FRAME_BYTES])
-        desk.apply(row, Done(), [one for one, _ in described])
-        return arrays
-
-    def close(self):
-        for client in self.clients:
-            client.close()
-        self.hub.stop()
-
-
-@pytest.fixture
-def bench(tmp_path):
-    made = Bench(tmp_path / "data")
-    yield made
-    made.close()
 
 
 def test_job_through_two_clients(bench):
@@ -144,47 +81,6 @@ def test_forgotten_and_restarted_hub_replays_once(bench):
     states = [one.state for one in seen if isinstance(one, JobChanged) and one.job == job]
     assert states == ["QUEUED", "LEASED", "RUNNING", "SUCCEEDED"]
     assert sum(isinstance(one, JobAccepted) for one in seen) == 2
-
-
-class RawClient:
-    """Speaks frames, so that it can do what our client never would."""
-
-    def __init__(self, bench):
-        self.bench, self.context, self.sockets = bench, zmq.Context(), {}
-        for channel in ("ctl", "blk"):
-            self.sockets[channel] = self.context.socket(zmq.DEALER)
-            self.sockets[channel].linger = 0
-            self.sockets[channel].connect(bench.hub.info.address)
-        self.token = bench.hub.info.secret
-        (welcome,) = self.ask("ctl", Hello(1, 1, "raw", "ctl", token=self.token))
-        self.ask("blk", Hello(1, 1, "raw", "blk", token=self.token, sid=welcome.sid))
-
-    def send(self, channel, message):
-        self.sockets[channel].send_multipart(framing.encode(message.to_envelope(id=bytes(16))))
-
-    def take(self, channel, turns=20):
-        found = []
-        for _ in range(turns):
-            self.bench.hub.turn(0.005)
-            while self.sockets[channel].poll(1):
-                found.append(read(framing.decode(self.sockets[channel].recv_multipart()), HUB_TO_CLIENT))
-        return found
-
-    def ask(self, channel, message):
-        self.send(channel, message)
-        return self.take(channel)
-
-    def close(self):
-        for socket in self.sockets.values():
-            socket.close()
-        self.context.term()
-
-
-@pytest.fixture
-def raw(bench):
-    made = RawClient(bench)
-    yield made
-    made.close()
 
 
 def test_bulk_only_against_credit(bench, raw):
