@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pictures of an object back onto its texels, by asking each texel which views see it.
+
+Every texel is projected into every view, tested against that view's depth and looked up there bilinearly: nothing is
+splatted, so there are no holes at any resolution. Looking straight counts more than grazing, and pixels beside depth
+edges, which show two surfaces at once, count only where nobody else sees the texel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from backend.geometry.bake import TexelMap
+from backend.priors.base import GREY
+from backend.render.cameras import Cameras
+from backend.render.raster import Rasteriser, to_camera_vertices
+from backend.texturing.canvas import EDGE_TRUST, depth_edges, pixel_footprint
+
+DEPTH_PIXELS = 512  # side of the depth pictures
+STEEPEST = 0.12  # cosine below which a view does not see a texel (83 degrees)
+CHUNK = 1 << 18  # texels at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Projected:
+    """values (N, 3) float32 in 0..1 at the texels, seen (N,) bool: by any view; values of the others mean nothing."""
+
+    values: NDArray[np.float32]
+    seen: NDArray[np.bool_]
+
+
+class Projector:
+    """The texels of a mesh before a rig of cameras.
+
+    Args:
+        texels: what each texel shows.
+        vertices (V, 3) float32, faces (F, 3) int32: the mesh, in the cameras' world.
+        cameras: B cameras, of any size; a picture may have another than theirs.
+    """
+
+    def __init__(self, texels: TexelMap, vertices: Tensor, faces: Tensor, cameras: Cameras, rasteriser: Rasteriser):
+        aspect = cameras.width / cameras.height
+        self.cameras = cameras.resized(max(1, round(DEPTH_PIXELS * aspect)), DEPTH_PIXELS)
+        self.points = torch.from_numpy(texels.points).to(cameras.device)
+        self.normals = torch.from_numpy(texels.normals).to(cameras.device)
+        with torch.no_grad():
+            fragments = rasteriser.rasterise(vertices, faces, self.cameras)
+        far = 10.0 * float(fragments.depth.max()) + 1.0
+        self._depth = torch.where(fragments.mask, fragments.depth, far)
+        self._edges = depth_edges(fragments, self.cameras, 1)
+        self._footprint = pixel_footprint(self.cameras)
+
+    def project(self, pictures: Tensor, exponent: float) -> Projected:
+        """Colours of the texels from pictures (B, 4, H, W), colour over mid grey and alpha."""
+        # Pixels beside a depth edge: as far as the picture's own pixels reach.
+        reach = max(1, round(0.75 * DEPTH_PIXELS / pictures.shape[-2]))
+        edges = functional.max_pool2d(self._edges[:, None].float(), 2 * reach + 1, 1, reach)
+        over = torch.cat([pictures[:, :3] - GREY * (1 - pictures[:, 3:4]), pictures[:, 3:4]], 1)
+        values, seen = [], []
+        for start in range(0, len(self.points), CHUNK):
+            some = slice(start, start + CHUNK)
+            total = self.points.new_zeros(len(self.points[some]), 4)
+            for view in range(len(self.cameras)):
+                place, weight = self._look(view, some, exponent)
+                at = weight.nonzero()[:, 0]
+                if not len(at):
+                    continue
+                there = place[at].view(1, 1, -1, 2)
+                colour = functional.grid_sample(over[view:view + 1], there, padding_mode="border", align_corners=False)
+                edge = functional.grid_sample(edges[view:view + 1], there, align_corners=False)[0, 0, 0]
+                trust = torch.where(edge > 0.25, EDGE_TRUST**2, 1.0) * weight[at]
+                total[at] += colour[0, :, 0].T * trust[:, None]
+            seen.append(total[:, 3] > 0)
+            values.append((total[:, :3] / total[:, 3:].clamp_min(1e-12)).clamp(0, 1))
+        if not values:
+            return Projected(np.zeros((0, 3), np.float32), np.zeros(0, bool))
+        return Projected(torch.cat(values).cpu().numpy(), torch.cat(seen).cpu().numpy())
+
+    def weights(self, exponent: float = 1.0) -> Tensor:
+        """(B, N) how well each view sees each texel: cosine^exponent, 0 where it does not."""
+        return torch.stack([self._look(view, slice(None), exponent)[1] for view in range(len(self.cameras))])
+
+    def _look(self, view: int, some: slice, exponent: float) -> tuple[Tensor, Tensor]:
+        """((n, 2) where texels are in a view's picture, -1..1; (n,) weight, 0 where they are not seen)."""
+        camera = self.cameras[view]
+        points, normals = self.points[some], self.normals[some]
+        local = to_camera_vertices(points, camera)[0]
+        depth = -local[:, 2]
+        tangent = torch.tan(0.5 * camera.fov_y)
+        aspect = camera.width / camera.height
+        place = torch.stack([local[:, 0] / aspect, -local[:, 1]], -1) / (depth.clamp_min(1e-6) * tangent)[:, None]
+        cosine = (functional.normalize(camera.positions - points, dim=-1) * normals).sum(-1)
+        first = functional.grid_sample(self._depth[view][None, None], place.view(1, 1, -1, 2), mode="nearest",
+                                       padding_mode="border", align_corners=False)[0, 0, 0]
+        # A pixel's own depth varies by its size times the slope; a texel's point is exact.
+        slack = self._footprint[view] * (1.0 + 1.5 / cosine.clamp_min(STEEPEST))
+        inside = (place.abs() < 1).all(-1) & (depth > 1e-6)
+        seen = inside & (cosine > STEEPEST) & (depth < first + slack)
+        return place, torch.where(seen, cosine.clamp(0, 1) ** exponent, 0.0)
