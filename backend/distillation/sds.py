@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from backend.distillation.guidance import Guidance, Guided
+from backend.distillation.ranks import Part
 from backend.distillation.schedules import draw_times
 from backend.distillation.weighting import WEIGHTINGS, Weighting, weight
 from backend.priors.base import Prior
@@ -134,6 +135,7 @@ class ScoreDistillation:
         t_max: float = 0.98,
         t: Tensor | None = None,
         scale: float | None = None,
+        part: Part | None = None,
     ) -> Distilled:
         """The distillation loss of a batch of renders.
 
@@ -143,14 +145,16 @@ class ScoreDistillation:
             t_min, t_max: range of noise levels as shares of the prior's time steps; each image draws its own.
             t: (B,) int64 instead of drawing.
             scale: guidance for this call.
+            part: which images of a larger batch these are; noise and time steps are drawn for all of it.
 
         Raises:
             TrainingDiverged: a value is not finite and `nonfinite` is 'raise'.
         """
         settings = self.settings
         x = self.prior.encode(images, cheap=settings.cheap_encode)
-        t = self._times(len(x), t_min, t_max) if t is None else t.to(x.device)
-        eps = self._noise_like(x)
+        part = part or Part.whole(len(x))
+        t = self._times(part, t_min, t_max) if t is None else t.to(x.device)
+        eps = self._noise_like(x, part)
         x_t = self.prior.noise.add_noise(x.detach(), eps, t)
         believed = self._contrast(self.guidance(x_t, t, view, scale), x_t, t)
         x0 = self._in_range(believed, x_t, t).x0
@@ -188,11 +192,12 @@ class ScoreDistillation:
         scale: float | None = None,
         inversion_steps: int = 0,
         inversion_scale: float = 1.0,
+        part: Part | None = None,
     ) -> Target:
         """What the prior would make of the renders: noise them to level t, then `steps` guided DDIM steps to clean.
 
         Args:
-            images, view, t_min, t_max, t, scale: as for the loss.
+            images, view, t_min, t_max, t, scale, part: as for the loss.
             steps: network evaluations; 1 is the one-step clean picture.
             inversion_steps: 0 adds random noise; above, the render is carried to level t by that many DDIM steps, which
                 keeps more of it (ISM, LucidDreamer section 3.2; SDI).
@@ -202,11 +207,12 @@ class ScoreDistillation:
             raise ValueError(f"steps must be at least 1 and inversion_steps at least 0, got {steps}, {inversion_steps}")
         with torch.no_grad():
             x = self.prior.encode(images)
-            t = self._times(len(x), t_min, t_max) if t is None else t.to(x.device)
+            part = part or Part.whole(len(x))
+            t = self._times(part, t_min, t_max) if t is None else t.to(x.device)
             if inversion_steps:
                 x_t = self._invert(x, t, view, inversion_steps, inversion_scale)
             else:
-                x_t = self.prior.noise.add_noise(x, self._noise_like(x), t)
+                x_t = self.prior.noise.add_noise(x, self._noise_like(x, part), t)
             for share in range(steps, 0, -1):
                 # Trailing spacing: from t down to the last step before clean, every image on its own ladder.
                 now = ((t + 1) * share / steps).round().long().clamp_min(1) - 1
@@ -243,14 +249,15 @@ class ScoreDistillation:
     def _in_range(self, prediction: Prediction, x_t: Tensor, t: Tensor) -> Prediction:
         return clamp_clean(self.prior, prediction, x_t, t) if self.settings.clamp else prediction
 
-    def _times(self, count: int, t_min: float, t_max: float) -> Tensor:
+    def _times(self, part: Part, t_min: float, t_max: float) -> Tensor:
         """Views that a prior denoises together share their noise level."""
         together = self.prior.traits.views_together
-        drawn = draw_times(t_min, t_max, math.ceil(count / together), self.prior.num_timesteps, self.generator)
-        return drawn.repeat_interleave(together)[:count].to(self.prior.device)
+        drawn = draw_times(t_min, t_max, math.ceil(part.total / together), self.prior.num_timesteps, self.generator)
+        return drawn.repeat_interleave(together)[part.slice].to(self.prior.device)
 
-    def _noise_like(self, x: Tensor) -> Tensor:
-        return torch.randn(x.shape, generator=self.generator, device=self.generator.device).to(x.device)
+    def _noise_like(self, x: Tensor, part: Part) -> Tensor:
+        shape = (part.total, *x.shape[1:])
+        return torch.randn(shape, generator=self.generator, device=self.generator.device)[part.slice].to(x.device)
 
 
 def rescaled(guided: Tensor, conditional: Tensor, share: float, views_together: int = 1) -> Tensor:
@@ -278,18 +285,20 @@ class Mixture:
             raise ValueError("a mixture needs at least one part")
         self.parts = parts
 
-    def __call__(self, images: list[Tensor], view: ViewCondition | None = None, **options: float) -> list[Distilled]:
+    def __call__(
+        self, images: list[Tensor], view: ViewCondition | None = None, *, t_min: float = 0.02, t_max: float = 0.98
+    ) -> list[Distilled]:
         """One result a part with a weight above 0, its loss multiplied by the weight; add the losses.
 
         Args:
             images: one batch a part, packed for its prior (channels and sizes differ).
-            options: t_min, t_max, as for `ScoreDistillation`.
+            t_min, t_max: as for `ScoreDistillation`.
         """
         if len(images) != len(self.parts):
             raise ValueError(f"{len(self.parts)} parts need as many batches of images, got {len(images)}")
         results = []
         for (part, share), batch in zip(self.parts, images, strict=True):
             if share != 0:
-                one = part(batch, view, **options)
+                one = part(batch, view, t_min=t_min, t_max=t_max)
                 results.append(Distilled(one.loss * share, one.t, one.x0, one.gradient_norm, one.finite))
         return results

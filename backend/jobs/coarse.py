@@ -12,6 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from backend.distillation.ranks import ALONE, Ranks
 from backend.fields.occupancy import OccupancyConfig, OccupancyGrid
 from backend.fields.radiance import RadianceConfig, RadianceField
 from backend.jobs.guide import Guide, Opinion, Seen
@@ -34,7 +35,9 @@ def hash_grid_config(size: HashGridSize) -> HashGridConfig:
 class CoarseStage(Stage[Opinion]):
     """A radiance field under optimisation; `advance` answers with the opinion of the prior that was followed."""
 
-    def __init__(self, settings: Coarse, prior: Prior, book: PromptBook, device: torch.device, seed: int):
+    def __init__(
+        self, settings: Coarse, prior: Prior, book: PromptBook, device: torch.device, seed: int, ranks: Ranks = ALONE
+    ):
         self.settings = settings
         generator = torch.Generator().manual_seed(seed)
         self.guide = Guide(prior, book, settings.guidance, generator)
@@ -42,7 +45,8 @@ class CoarseStage(Stage[Opinion]):
         self.field = RadianceField(config, generator).to(device)
         self.occupancy = OccupancyGrid(OccupancyConfig(resolution=settings.occupancy)).to(device)
         optimised: dict[str, tuple[nn.Module, float]] = {"field": (self.field, settings.learning_rate)}
-        super().__init__("coarse", settings.steps, optimised, {"occupancy": self.occupancy}, 0.8, generator)
+        super().__init__("coarse", settings.steps, optimised, {"occupancy": self.occupancy}, 0.8, generator,
+                         ranks)
 
     def loss(self) -> tuple[Tensor, Opinion]:
         """Guidance, orientation, sparsity and opacity terms of one batch of views."""
@@ -52,25 +56,34 @@ class CoarseStage(Stage[Opinion]):
         cameras = sample_cameras(settings.camera, settings.views, settings.pixels, self.generator)
         cameras = cameras.to(self.field.table.device)
         shading = sample_shading(settings.light, share, cameras, self.guide.prior.traits.knows_light, self.generator)
+        part = self.ranks.part(settings.views, self.guide.prior.traits.views_together)
+        if not part.is_whole:  # all ranks drew the same views; each looks through some of them
+            cameras = cameras[part.slice]
+            shading = None if shading is None else (shading[0][part.slice], shading[1])
         orientation = settings.orientation.at(share)
-        render = self.render(cameras, with_normals=shading is not None or orientation > 0, jitter=True)
+        with_normals = shading is not None or orientation > 0
+        render = self.render(cameras, with_normals, jitter=True, views_before=part.start)
         seen = Seen(render.colour, render.opacity, render.normal)
         lit = self.guide.light(seen, cameras, settings.light, shading)
         images = self.guide.pack(lit, settings.random_background)
-        opinion = self.guide.judge(images, self.guide.view(cameras, shading), share)
+        opinion = self.guide.judge(images, self.guide.view(cameras, shading), share, part)
         loss = opinion.loss + settings.sparsity.at(share) * (render.opacity.square() + 0.01).sqrt().mean()
         if orientation > 0 and render.orientation is not None:
-            loss = loss + orientation * render.orientation
+            hit = (render.opacity.detach() > 0.0).sum()
+            loss = loss + orientation * self.ranks.share_of_sum(part, render.orientation, hit)
         if (opaque := settings.opaque.at(share)) > 0:
             solid = render.opacity.clamp(1e-3, 1 - 1e-3)
             loss = loss - opaque * (solid * solid.log() + (1 - solid) * (1 - solid).log()).mean()
-        return loss, opinion
+        return part.weigh(loss), opinion
 
-    def render(self, cameras: Cameras, with_normals: bool = False, jitter: bool = False) -> VolumeRender:
+    def render(
+        self, cameras: Cameras, with_normals: bool = False, jitter: bool = False, views_before: int = 0
+    ) -> VolumeRender:
         """What the field looks like; with gradients if they are enabled."""
         options = VolumeOptions(samples=self.settings.samples, normals="tetrahedral" if with_normals else None,
                                 normal_epsilon=0.02, stop_transmittance=1e-3)
-        return render_volume(self.field, self.occupancy, cameras, options, self.generator if jitter else None)
+        generator = self.generator if jitter else None
+        return render_volume(self.field, self.occupancy, cameras, options, generator, views_before)
 
 
 def run_coarse(stage: CoarseStage, after_step: Callable[[CoarseStage, Opinion], None]) -> None:

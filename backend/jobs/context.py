@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from backend.distillation.ranks import ALONE, Ranks
 from protocol.errors import Cancelled
 
 
@@ -30,6 +31,7 @@ class JobContext(ABC):
         cache: objects that may be kept between jobs of one process (loaded priors, compiled grids), by name.
         clock: seconds, monotonic; recipes that need the time read it here.
         inputs: arrays that were submitted with the job, by name, read-only (the spec's `INPUTS` name them).
+        ranks: who computes this job together, each on a device of its own; usually one alone.
     """
 
     device: torch.device
@@ -37,6 +39,7 @@ class JobContext(ABC):
     cache: dict[str, Any]
     clock: Callable[[], float]
     inputs: Mapping[str, np.ndarray]
+    ranks: Ranks
 
     @abstractmethod
     def progress(self, stage: str, fraction: float, message: str = "", seconds_left: float | None = None) -> None:
@@ -91,6 +94,7 @@ class TerminalContext(JobContext):
     cache: dict[str, Any] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
+    ranks: Ranks = ALONE
     verbose: bool = False
     cancel_when: Callable[[TerminalContext], bool] = lambda context: False
     stages: list[tuple[str, float]] = field(default_factory=list)

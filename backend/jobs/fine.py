@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from backend.distillation.ranks import ALONE, Part, Ranks
 from backend.fields.tetrahedral_sdf import TetrahedralSDF
 from backend.fields.texture import TextureField
 from backend.geometry.regularisers import face_pairs, laplacian, normal_consistency, vertex_normals_of
@@ -43,6 +44,7 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
         coarse: Guide,
         rasteriser: Rasteriser,
         seed: int,
+        ranks: Ranks = ALONE,
     ):
         self.settings = settings
         self.surface, self.texture = surface, texture
@@ -53,7 +55,7 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
             "texture": (texture, settings.learning_rate),
             "surface": (surface, settings.surface_learning_rate),
         }
-        super().__init__("fine", settings.steps, optimised, {}, 0.7, torch.Generator().manual_seed(seed))
+        super().__init__("fine", settings.steps, optimised, {}, 0.7, torch.Generator().manual_seed(seed), ranks)
 
     def loss(self) -> tuple[Tensor, tuple[Guide, Opinion] | None]:
         """Guidance and the terms that keep the surface calm."""
@@ -70,7 +72,7 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
         images = standing.guide.pack(lit, 0.5)
         answer: tuple[Guide, Opinion] | None = None
         if asked:
-            opinion = standing.guide.judge(images, standing.view, self.share)
+            opinion = standing.guide.judge(images, standing.view, self.share, standing.part)
             self._standing = standing.after(opinion)
             guidance, answer = opinion.loss, (standing.guide, opinion)
         else:
@@ -82,7 +84,7 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
         loss = loss + settings.normal_consistency * normal_consistency(vertices, faces, pairs)
         if settings.laplacian > 0:
             loss = loss + settings.laplacian * laplacian(vertices, faces, edges) / self.surface.grid.cell_size**2
-        return loss, answer
+        return standing.part.weigh(loss), answer
 
     def _choose_views(self) -> _Standing:
         settings = self.settings
@@ -91,7 +93,11 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
         cameras = sample_cameras(settings.camera, settings.views, settings.pixels, self.generator)
         cameras = cameras.to(self.surface.sdf.device)
         shading = sample_shading(settings.light, self.share, cameras, guide.prior.traits.knows_light, self.generator)
-        return _Standing(guide, cameras, shading, guide.view(cameras, shading))
+        part = self.ranks.part(settings.views, guide.prior.traits.views_together)
+        if not part.is_whole:
+            cameras = cameras[part.slice]
+            shading = None if shading is None else (shading[0][part.slice], shading[1])
+        return _Standing(guide, cameras, shading, guide.view(cameras, shading), part)
 
     def load(self, state: dict[str, Any]) -> None:
         super().load(state)
@@ -99,7 +105,8 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
 
 
 class _Standing:
-    """The views that the stage looks through now, and, in the "target" form, what the prior wants to see there."""
+    """The views that this rank looks through now, which part of the step's they are, and, in the "target" form, what
+    the prior wants to see there."""
 
     def __init__(
         self,
@@ -107,18 +114,20 @@ class _Standing:
         cameras: Cameras,
         shading: tuple[Tensor, bool] | None,
         view: ViewCondition,
+        part: Part,
         target: Tensor | None = None,
         uses_left: int = 0,
     ):
         self.guide, self.cameras, self.shading, self.view = guide, cameras, shading, view
-        self.target, self.uses_left = target, uses_left
+        self.part, self.target, self.uses_left = part, target, uses_left
 
     def after(self, opinion: Opinion) -> _Standing:
         uses = self.guide.settings.target_uses - 1 if opinion.target is not None else 0
-        return _Standing(self.guide, self.cameras, self.shading, self.view, opinion.target, uses)
+        return _Standing(self.guide, self.cameras, self.shading, self.view, self.part, opinion.target, uses)
 
     def used(self) -> _Standing:
-        return _Standing(self.guide, self.cameras, self.shading, self.view, self.target, self.uses_left - 1)
+        left = self.uses_left - 1
+        return _Standing(self.guide, self.cameras, self.shading, self.view, self.part, self.target, left)
 
 
 def render_surface(

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from backend.distillation.guidance import Guidance as Asking
+from backend.distillation.ranks import Part
 from backend.distillation.sds import DistillationSettings, ScoreDistillation
 from backend.jobs.presets import Guidance, LightRange
 from backend.priors.base import GREY, Prior
@@ -83,14 +84,17 @@ class Guide:
         lit = torch.ones(len(cameras), device=cameras.device)
         return ViewCondition.from_cameras(cameras, lit, cameras.to_camera_frame(shading[0]))
 
-    def judge(self, images: Tensor, view: ViewCondition, share: float) -> Opinion:
-        """The prior's opinion of packed renders at `share` (0..1) of the stage. Raises TrainingDiverged on NaN."""
+    def judge(self, images: Tensor, view: ViewCondition, share: float, part: Part | None = None) -> Opinion:
+        """The prior's opinion of packed renders at `share` (0..1) of the stage. Raises TrainingDiverged on NaN.
+
+        part: which views of the step's batch these are, when several ranks share it.
+        """
         t_max = max(self.settings.t_max.at(share), self.settings.t_min + 0.01)
         if self.settings.form != "target":
-            result = self.distillation(images, view, t_min=self.settings.t_min, t_max=t_max)
+            result = self.distillation(images, view, t_min=self.settings.t_min, t_max=t_max, part=part)
             return Opinion(result.loss, result.x0[:1])
         target = self.distillation.target(
-            images.detach(), view, steps=self.settings.target_steps, t_min=self.settings.t_min, t_max=t_max
+            images.detach(), view, steps=self.settings.target_steps, t_min=self.settings.t_min, t_max=t_max, part=part
         )
         return Opinion(fit(images, target.images), target.x0[:1], target.images)
 

@@ -35,7 +35,7 @@ class Previews:
         self._last = -float("inf")
 
     def due(self) -> bool:
-        return self._context.clock() - self._last >= self._every
+        return self._context.ranks.first and self._context.clock() - self._last >= self._every
 
     def of_field(self, field: RadianceField, picture: Tensor | None) -> None:
         """The surface of a radiance field, roughly."""

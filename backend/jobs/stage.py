@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from backend.distillation.ranks import ALONE, Ranks
 from protocol.errors import TrainingDiverged
 
 SNAPSHOT_EVERY = 25  # steps between the states that a diverged run goes back to
@@ -40,6 +41,7 @@ class Stage(ABC, Generic[Answer]):
         cool_from: share of the stage after which the rates fall in a straight line to a tenth, because score
             distillation is noisy and what it shapes must come to rest.
         generator: a CPU generator; all chance of the stage comes from it.
+        ranks: who shares the views of a step.
     """
 
     def __init__(
@@ -50,8 +52,9 @@ class Stage(ABC, Generic[Answer]):
         others: dict[str, nn.Module],
         cool_from: float,
         generator: torch.Generator,
+        ranks: Ranks = ALONE,
     ):
-        self.name, self.steps, self.generator = name, steps, generator
+        self.name, self.steps, self.generator, self.ranks = name, steps, generator, ranks
         self._cool_from = cool_from
         self._modules = {**{key: module for key, (module, _) in rates.items()}, **others}
         self._rates = [rate for _, rate in rates.values()]
@@ -73,15 +76,17 @@ class Stage(ABC, Generic[Answer]):
 
     @abstractmethod
     def loss(self) -> tuple[Tensor, Answer]:
-        """The loss of this step, and what the caller of `advance` wants to know of it."""
+        """The loss of this step (this rank's share of it), and what the caller of `advance` wants to know of it."""
 
     def advance(self) -> Answer:
         """One optimiser step. Raises TrainingDiverged when going back did not help."""
         if self.step % SNAPSHOT_EVERY == 0:
+            self._follow_first()
             self._good = copy.deepcopy(self.state())
         loss, answer = self.loss()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.ranks.sum_gradients(self._parameters())
         cooled = max(0.0, (self.share - self._cool_from) / (1 - self._cool_from))
         for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):
             group["lr"] = rate * 0.5**self.recoveries * (1 - (1 - COOLEST) * cooled)
@@ -90,11 +95,20 @@ class Stage(ABC, Generic[Answer]):
         # Looking at every value waits for the device, so it is done once in a while.
         if (self.step % SNAPSHOT_EVERY == 0 or self.finished) and not self._finite(loss):
             self._go_back()
+        if self.finished:
+            self._follow_first()
         return answer
 
+    def _follow_first(self) -> None:
+        for module in self._modules.values():
+            self.ranks.follow_first([*module.parameters(), *module.buffers()])
+
+    def _parameters(self) -> list[Tensor]:
+        return [one for group in self.optimiser.param_groups for one in group["params"]]
+
     def _finite(self, loss: Tensor) -> bool:
-        parameters = (one for group in self.optimiser.param_groups for one in group["params"])
-        return math.isfinite(float(loss.detach())) and all(bool(one.isfinite().all()) for one in parameters)
+        finite = math.isfinite(float(loss.detach())) and all(bool(one.isfinite().all()) for one in self._parameters())
+        return self.ranks.all_agree(finite, loss.device)
 
     def _go_back(self) -> None:
         recoveries = self.recoveries + 1

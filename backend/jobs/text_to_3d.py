@@ -53,6 +53,7 @@ def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
     preset = presets.with_effort(presets.find(spec.preset), spec.effort)
     saved = context.load_checkpoint() or {}
     seed = saved.get("seed", spec.seed if spec.seed is not None else secrets.randbelow(2**31))
+    seed = context.ranks.number_of_first(seed, context.device)
     watch = Stopwatch(context, _plan(preset))
     previews = Previews(context, preset.preview_every, spec.size_metres)
     notes = _Notes(context)
@@ -62,13 +63,15 @@ def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
     with watch.stage("read the prompt", spec.prompt):
         broad, sharp = read_prompt(spec, context, notes)
     with watch.stage("coarse", "finding the shape") as tell:
-        stage = CoarseStage(preset.coarse, broad.prior, broad.book, context.device, seed)
+        stage = CoarseStage(preset.coarse, broad.prior, broad.book, context.device, seed, context.ranks)
         optimise_coarse(stage, saved, tell, previews, keeper)
     with watch.stage("carry over", "from fog to surface"):
         carried = carry_over(stage, preset.fine.tetrahedra, rasteriser)
     with watch.stage("fine", "sharpening the surface") as tell:
         fine = make_fine_stage(preset, carried, stage, sharp, broad, rasteriser, seed)
         optimise_fine(fine, saved, tell, previews, keeper, stage)
+    if not context.ranks.first:
+        return MeshResult({}, {})  # the first has it all
     with watch.stage("finish", "making an asset of it") as tell:
         asset = finish(fine.surface, fine.texture, preset.finish, spec.texture_size, tell, notes.add)
     with watch.stage("deliver", "taking its picture"):
@@ -145,6 +148,7 @@ def make_fine_stage(
         Guide(broad.prior, broad.book, preset.coarse.guidance, generator),
         rasteriser,
         seed + 2,
+        coarse.ranks,
     )
 
 
@@ -275,7 +279,7 @@ class _Keeper:
         self._last = context.clock()
 
     def due(self) -> bool:
-        return self._context.clock() - self._last >= CHECKPOINT_EVERY
+        return self._context.ranks.first and self._context.clock() - self._last >= CHECKPOINT_EVERY
 
     def keep(self, **stages: dict[str, Any]) -> None:
         self._context.save_checkpoint({"seed": self._seed, **stages})

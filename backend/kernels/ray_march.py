@@ -93,6 +93,7 @@ def _march(
     step: float,
     jitter: int,
     seed: int,
+    rays_before: int,
     limit: int,
     stop_depth: float,
     first_ray: int,
@@ -117,7 +118,7 @@ def _march(
     if span[1] > span[0]:
         shift = wp.float32(0.5)
         if jitter != 0:
-            shift = wp.randf(wp.rand_init(seed, number))
+            shift = wp.randf(wp.rand_init(seed, number + rays_before))
         k = wp.float32(0.0)
         depth = wp.float32(0.0)
         t = span[0] + shift * step
@@ -155,6 +156,7 @@ def march(
     *,
     step: float,
     seed: int | None = None,
+    rays_before: int = 0,
     max_samples: int = 1024,
     density: torch.Tensor | None = None,
     stop_transmittance: float = 0.0,
@@ -162,9 +164,10 @@ def march(
     """Packed samples of rays (R, 3) origins and unit (R, 3) directions, in the occupied cells only.
 
     occupied: (G, G, G) uint8, indexed [x, y, z]. step: interval length in world units. seed: each ray's lattice is
-    shifted by a uniform random part of a step drawn from (seed, ray); None puts samples mid-step. max_samples limits
-    each ray. With `density` (G, G, G) float32, an estimate of the field in each cell, a ray also stops where the
-    estimated transmittance falls below `stop_transmittance`, which saves the samples behind a solid surface.
+    shifted by a uniform random part of a step drawn from (seed, ray + rays_before); None puts samples mid-step.
+    rays_before: how many rays of a larger picture come before these. max_samples limits each ray. With `density`
+    (G, G, G) float32, an estimate of the field in each cell, a ray also stops where the estimated transmittance falls
+    below `stop_transmittance`, which saves the samples behind a solid surface.
     """
     resolution = occupied.shape[0]
     if occupied.shape != (resolution,) * 3 or occupied.dtype != torch.uint8:
@@ -188,6 +191,7 @@ def march(
         float(step),
         int(seed is not None),
         int((seed or 0) & 0x7FFFFFFF),
+        int(rays_before),
         int(max_samples),
         float(-math.log(stop_transmittance)) if stops else 1.0e20,
     ]

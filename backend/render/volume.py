@@ -85,8 +85,11 @@ def render_volume(
     cameras: Cameras,
     options: VolumeOptions = VolumeOptions(),
     generator: torch.Generator | None = None,
+    views_before: int = 0,
 ) -> VolumeRender:
     """Renders `field` from `cameras`. `generator` (CPU) shifts the samples of each ray; None samples mid-step.
+
+    views_before: how many views of a larger batch come before these; the shifts are those of that batch.
 
     Differentiable in the field's parameters. Rays outside the occupied cells give zero.
     """
@@ -102,6 +105,7 @@ def render_volume(
             occupancy.occupied,
             step=step_for(options.samples),
             seed=shift,
+            rays_before=views_before * cameras.width * cameras.height,
             max_samples=options.max_samples,
             density=occupancy.density,
             stop_transmittance=options.stop_transmittance,

@@ -56,8 +56,8 @@ def parse(listing: str, memory: str = "") -> list[Device]:
         if gpu := _GPU.match(line):
             number, label, owner = gpu.groups()
             whole[owner] = Device(f"gpu{number}", owner, label, sizes.get(owner, 0))
-        elif owner and (part := _PART.match(line)):
-            profile, number, name = part.groups()
+        elif owner and (cut := _PART.match(line)):
+            profile, number, name = cut.groups()
             parent = whole[owner]
             size = re.search(r"\.(\d+)gb", profile)
             parts.setdefault(owner, []).append(Device(
