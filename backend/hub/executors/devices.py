@@ -59,9 +59,10 @@ def parse(listing: str, memory: str = "") -> list[Device]:
         elif owner and (cut := _PART.match(line)):
             profile, number, name = cut.groups()
             parent = whole[owner]
-            size = re.search(r"\.(\d+)gb", profile)
+            gigabytes = re.search(r"\.(\d+)gb", profile)
             parts.setdefault(owner, []).append(Device(
-                f"{parent.slot}.{number}", name, f"{parent.label} {profile}", int(size[1]) << 30 if size else 0
+                f"{parent.slot}.{number}", name, f"{parent.label} {profile}",
+                int(gigabytes[1]) << 30 if gigabytes else 0,
             ))
     return [one for name, device in whole.items() for one in parts.get(name, [device])]
 
