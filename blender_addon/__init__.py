@@ -25,20 +25,29 @@ def _classes():  # type: ignore[no-untyped-def]
 def register() -> None:
     import bpy
 
-    from . import link, properties
+    from . import filemark, properties, thumbnails, ticking
+    from .panels import connection
 
     for cls in _classes():
         bpy.utils.register_class(cls)
     properties.register()
-    link.register()
+    thumbnails.register()
+    filemark.register()
+    ticking.register()
+    connection.register()
 
 
 def unregister() -> None:
     import bpy
 
-    from . import link, properties
+    from . import filemark, installation, properties, thumbnails, ticking
+    from .panels import connection
 
-    link.unregister()
+    connection.unregister()
+    ticking.unregister()
+    installation.stop()
+    filemark.unregister()
+    thumbnails.unregister()
     properties.unregister()
     for cls in reversed(_classes()):
         bpy.utils.unregister_class(cls)

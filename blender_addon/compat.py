@@ -59,6 +59,23 @@ def undo_push(message: str) -> bool:
     return True
 
 
+def hands_full() -> bool:
+    """Is something going on in a window that new data would disturb: an edit, sculpt or paint mode (their undo steps
+    know nothing of other objects), something that is being dragged, a render?"""
+    if bpy.app.background:
+        return False
+    if hasattr(bpy.app, "is_job_running") and bpy.app.is_job_running("RENDER"):
+        return True
+    for window in bpy.context.window_manager.windows:
+        active = window.view_layer.objects.active
+        if active is not None and active.mode not in ("OBJECT", "POSE"):
+            return True
+        for operator in getattr(window, "modal_operators", ()):  # 4.2
+            if operator.bl_idname.startswith("TRANSFORM_OT_"):
+                return True
+    return False
+
+
 def redraw_panels() -> None:
     """Redraw the sidebars of all 3D viewports, and nothing else."""
     manager = bpy.context.window_manager
@@ -68,6 +85,41 @@ def redraw_panels() -> None:
                 for region in area.regions:
                     if region.type == "UI":
                         region.tag_redraw()
+
+
+def prompt_box(layout: Any, data: Any, name: str, placeholder: str) -> bool:
+    """A field of several lines; False, and nothing drawn, before Blender 5.2."""
+    if not hasattr(layout, "textbox"):
+        return False
+    layout.textbox(data, name, initial_visible_lines=3, placeholder=placeholder)
+    return True
+
+
+def picture_drop(name: str, operator: Any) -> tuple[type, ...]:
+    """A handler that lets pictures be dropped into the sidebar's viewport for `operator`; none before Blender 4.1."""
+    if not hasattr(bpy.types, "FileHandler"):
+        return ()
+
+    def poll_drop(cls: Any, context: Any) -> bool:
+        return context.area is not None and context.area.type == "VIEW_3D" and operator.poll(context)
+
+    members = {
+        "bl_idname": name,
+        "bl_label": operator.bl_label,
+        "bl_import_operator": operator.bl_idname,
+        "bl_file_extensions": ".png;.jpg;.jpeg;.webp;.exr;.tif;.tiff",
+        "poll_drop": classmethod(poll_drop),
+    }
+    return (type(name, (bpy.types.FileHandler,), members),)
+
+
+def redraw_status_bar() -> None:
+    """Blender redraws the status bar when its text is set; None gives it back to Blender, so no text is lost. Not while
+    a tool runs, whose hints stand there."""
+    manager = bpy.context.window_manager
+    for window in manager.windows if manager else ():
+        if not len(getattr(window, "modal_operators", ())):
+            window.workspace.status_text_set(None)
 
 
 def progress_bar(layout: Any, fraction: float, text: str) -> None:
@@ -171,6 +223,19 @@ def socket(sockets: Any, *names: str) -> Any:
         if found is not None:
             return found
     raise KeyError(f"no socket named {' or '.join(names)}; there are {', '.join(item.name for item in sockets)}")
+
+
+def exporters_see_groups() -> bool:
+    """Does Blender's glTF exporter find an image inside a node group? Since 4.0, which has another group interface."""
+    return hasattr(bpy.types.NodeTree, "interface") or "interface" in bpy.types.NodeTree.bl_rna.properties
+
+
+def new_output(group: Any, name: str, kind: str) -> None:
+    """Give a node group an output socket; kind: for example NodeSocketColor."""
+    if hasattr(group, "interface"):  # 4.0
+        group.interface.new_socket(name=name, in_out="OUTPUT", socket_type=kind)
+    else:
+        group.outputs.new(kind, name)
 
 
 def set_engine(scene: Any, wanted: Sequence[str]) -> str:

@@ -28,20 +28,30 @@ WORDS = {
     "SUCCEEDED": "fetching the result",
     "FAILED": "failed",
     "EXPIRED": "waited too long",
+    "HELD": "waits until your hands are free",
+    "KEPT": "kept in the history",
     "DONE": "done",
 }
-"""States as the panel shows them. WAITING and DONE are the add-on's own: not sent yet, and in the scene."""
+"""States as the panel shows them. WAITING, HELD, KEPT and DONE are the add-on's own: not sent yet; here, but an edit
+mode, a transform or a render is going on; here, but its file is closed; in the scene."""
 
 
 @dataclass
 class Job:
-    """One job of this session. times are seconds of the link's clock; None: not yet."""
+    """One job that this session minds. Times are seconds of the link's clock; None: not yet.
+
+    file: mark of the .blend file it belongs to. target: name of the object it works on, empty for none. outcome: its
+    result while that waits for its way into the scene. epoch: the scene's, when the preview was last shown.
+    """
 
     id: str
     spec: Any
     place: Place
     pressed: float
+    file: str = ""
+    target: str = ""
     state: str = "WAITING"
+    position: int | None = None
     stage: str = ""
     fraction: float = 0.0
     text: str = ""
@@ -50,13 +60,22 @@ class Job:
     error: Exception | None = None
     report: dict[str, Any] = field(default_factory=dict)
     object_name: str = ""
+    outcome: Any = None
     previews: int = 0
+    epoch: int = -1
+    pictures: int = 0
+    began: float | None = None
     first_preview: float | None = None
     ended: float | None = None
 
     @property
     def over(self) -> bool:
-        return self.state in ("DONE", "FAILED", "CANCELLED")
+        return self.state in ("DONE", "KEPT", "FAILED", "CANCELLED")
+
+    @property
+    def prompt(self) -> str:
+        """The sentence, or what stands for it in kinds of work without one."""
+        return str(getattr(self.spec, "prompt", "") or self.spec.title)
 
     @property
     def words(self) -> str:
@@ -123,6 +142,10 @@ class JobTable:
         elif isinstance(update, kinds.JobProgress):
             job.stage, job.fraction, job.text = update.stage, update.fraction, update.text
             job.seconds_left = update.seconds_left
+            if job.began is None:
+                job.began = now
+        elif isinstance(update, kinds.PreviewImage):
+            job.pictures += 1
         elif isinstance(update, kinds.PreviewMesh):
             job.previews += 1
             if job.first_preview is None:
@@ -131,6 +154,7 @@ class JobTable:
             job.warnings.append(update.text)
         elif isinstance(update, kinds.JobFinished):
             job.report = dict(update.result.report)
+            job.outcome = update.result
             job.state = "SUCCEEDED"
         elif isinstance(update, kinds.JobFailed):
             self.failed(job, update.error, now)
@@ -140,6 +164,7 @@ class JobTable:
         if update.state in ("FAILED", "CANCELLED", "EXPIRED"):
             return  # JobFailed follows and brings the reason
         job.state = update.state
+        job.position = None
         if update.state in ("QUEUED", "RETRY_WAIT"):
             job.fraction, job.stage, job.seconds_left = 0.0, "", None
             job.text = update.text
@@ -147,15 +172,20 @@ class JobTable:
     def delivered(self, job: Job, object_name: str, now: float) -> None:
         """The result stands in the scene as `object_name`."""
         job.state, job.object_name, job.fraction, job.seconds_left, job.ended = "DONE", object_name, 1.0, 0.0, now
+        job.outcome = None
+
+    def kept(self, job: Job, now: float) -> None:
+        """The result is in the history and waits there to be asked for."""
+        job.state, job.fraction, job.seconds_left, job.ended, job.outcome = "KEPT", 1.0, 0.0, now, None
 
     def failed(self, job: Job, error: Exception, now: float) -> None:
         """The job ended without a result; somebody's wish is told apart from a fault."""
         job.state = "CANCELLED" if isinstance(error, wire.errors.Cancelled) else "FAILED"
-        job.error, job.seconds_left, job.ended = error, None, now
+        job.error, job.seconds_left, job.ended, job.outcome = error, None, now, None
 
 
 def latest_previews(updates: list[Any]) -> list[Any]:
-    """The updates without preview meshes that a later one of the same job replaces anyway."""
-    kind = wire.updates.PreviewMesh
-    last = {update.job: index for index, update in enumerate(updates) if isinstance(update, kind)}
-    return [update for index, update in enumerate(updates) if not isinstance(update, kind) or last[update.job] == index]
+    """The updates without preview meshes and pictures that a later one of the same job replaces anyway."""
+    kinds = (wire.updates.PreviewMesh, wire.updates.PreviewImage)
+    last = {(type(one), one.job): index for index, one in enumerate(updates) if isinstance(one, kinds)}
+    return [one for index, one in enumerate(updates) if not isinstance(one, kinds) or last[type(one), one.job] == index]

@@ -1,273 +1,392 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The link to the hub: the only place of the add-on that talks to it.
+"""The jobs of this Blender and their way through the hub: asked for, followed, brought into the scene, written down.
 
-One `Link` holds the client, the table of jobs and, where the hub is this machine's own, its process. Everything
-happens in `pump`, on Blender's main thread and under a time budget: a persistent timer calls it in the program, a
-script calls it itself or through `wait`, because timers never fire in background mode. No Python thread is made and
-no datablock is kept.
+Everything happens in `pump`, on Blender's main thread and under a time budget: a persistent timer calls it in the
+program (`ticking`), a script calls it itself or through `wait`, because timers never fire in background mode. No
+Python thread is made and no datablock is kept.
 """
 
 from __future__ import annotations
 
-import enum
 import logging
 import os
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
 
-from . import addresses, compat, local_hub, preferences, wire
-from .apply import preview, result
+from . import __package__ as base_package
+from . import compat, connection, filemark, kinds, preferences, wire
+from .apply import preview
 from .apply.image import BrokenImage
 from .apply.mesh import BrokenMesh
-from .apply.placement import Place, object_name
+from .apply.placement import IDENTITY, Place, object_name
+from .apply.result import Delivery
+from .connection import State
+from .history import History, Record
 from .jobs import Job, JobTable, latest_previews
+from .results import Results
+
+__all__ = ["Link", "State", "current", "draw_seed"]
 
 log = logging.getLogger(__name__)
 
-BUDGET_S = 0.004
-"""Main-thread time a tick may take."""
-TICK_WORKING_S = 0.03
-TICK_IDLE_S = 0.5
-FOUND_HUB_S = 1.5
-FOUND_HUB_LOOKS = 25
-"""A hub that left a connection file counts as gone after this time and this many looks: while Blender itself is busy,
-time passes without a chance to hear the answer."""
+BUDGET_S = 0.003
+"""Main-thread time a tick may take before it looks at the clock; one more message may follow."""
+SEED_LIMIT = 2**31 - 1
+"""Blender's own integers end here; scripts may use seeds up to 2^63 - 1."""
 
 
-RESTART_AFTER_S = 10.0
-"""A hub that lived longer than this is started again when it ends; one that ends sooner would only end again."""
-START_TRIES = 3
-START_PAUSE_S = 2.0
-"""Except at first: a hub that is just being stopped holds the data folder for some seconds more."""
-
-
-QUIT_PATIENCE_S = 1.0
-"""How long Blender's window may stand still for a hub that ends."""
-
-
-class State(enum.Enum):
-    """How the link stands; the value is what the panel shows."""
-
-    OFF = "not connected"
-    STARTING = "starting the hub of this machine"
-    CONNECTING = "connecting"
-    CONNECTED = "connected"
-    PROBLEM = "there is a problem"
+def draw_seed() -> int:
+    """A seed nobody chose, from the system's own source, so that Blender's and a script's generators stay untouched."""
+    return random.SystemRandom().randrange(SEED_LIMIT)
 
 
 class Link:
-    """The conversation with one hub. clock: seconds, monotonic. data_folder: of this machine's own hub."""
+    """One conversation with one hub. clock: seconds, monotonic. data_folder: of this machine's own hub. store: where
+    the history lies, the user's folder by default."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, data_folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        data_folder: Path | None = None,
+        store: Path | None = None,
+    ) -> None:
+        store = store or compat.user_folder(base_package, "history")
         self.jobs = JobTable()
-        self.problem: Exception | None = None
+        self.connection = connection.Connection(clock, data_folder)
+        self.history = History(store / "jobs")
+        self.results = Results(store / "results", preferences.settings().cache_megabytes << 20)
+        self.notice: tuple[str, bool, float] | None = None
+        """(what ended, whether well, when): what the status bar tells for a while."""
+        self.epoch = 0
+        """Goes up with every undo, redo and load: what was in the scene before may be gone without anyone's wish."""
         self.sweep_due = False
         self._clock = clock
-        self._data_folder = data_folder
-        self._client: Any = None  # protocol.client.Client once there was a reason to connect
-        self._hub: local_hub.LocalHub | None = None
-        self._is_local = False
-        self._waiting_since = 0.0
-        self._looks = 0
-        self._starts = 0
+        self._inputs: dict[str, Mapping[str, np.ndarray]] = {}
 
-    # --- how it stands ---
+    # --- the connection ---
 
     @property
     def state(self) -> State:
-        if self.problem is not None:
-            return State.PROBLEM
-        if self._client is None:
-            return State.OFF
-        if self._client.state is wire.updates.ConnectionState.READY:
-            return State.CONNECTED
-        return State.STARTING if self._hub is not None else State.CONNECTING
+        return self.connection.state
+
+    @property
+    def problem(self) -> Exception | None:
+        return self.connection.problem
+
+    @problem.setter
+    def problem(self, problem: Exception | None) -> None:
+        self.connection.problem = problem
 
     @property
     def hub_pid(self) -> int | None:
         """Process id of the hub that this link started, None when it started none."""
-        return self._hub.pid if self._hub is not None else None
+        return self.connection.hub_pid
 
-    # --- connecting ---
+    @property
+    def _client(self) -> Any:
+        return self.connection.client
 
     def connect(self) -> None:
-        """Reach for the hub of the preferences, or find or start this machine's own. Does not wait for it.
+        """Reach for the hub, and follow all jobs that have not ended. Does not wait for it.
 
         Does nothing while a connection stands or is being tried. Raises MaquetteError when the settings name no hub
         that could be reached.
         """
         if self._client is not None and self.problem is None:
             return
-        self.disconnect()
-        self._starts = 0
-        try:
-            self._open()
-        except wire.errors.MaquetteError as error:
-            self.disconnect()
-            self.problem = error
-            raise
-        for job in self.jobs.running():  # the same id makes no second job, and brings back what was missed
-            self._client.submit(job.spec, job=job.id)
-
-    def _open(self) -> None:
-        settings = preferences.settings()
-        address = settings.address.strip()
-        self._is_local = not address
-        if address:
-            address = addresses.normalise(address)
-            if not addresses.is_loopback(address) and not compat.is_module() and not compat.online_access():
-                raise wire.errors.NotAllowed(
-                    "Blender is set to work offline, so Maquette does not contact another machine.",
-                    hint="Turn on Preferences > System > Network > Allow Online Access.",
-                )
-            self._client = wire.client.Client(address, software=self._software())
-        else:
-            folder = self._folder()
-            self._client = wire.client.Client(
-                connection_file=folder / wire.local.FILE_NAME, software=self._software()
-            )
-            if not (folder / wire.local.FILE_NAME).exists():
-                self._start_hub()
-        self._waiting_since, self._looks = self._clock(), 0
+        self.connection.close()
+        self.connection.open()
+        for job in self.jobs.running():
+            if job.outcome is None:
+                self._follow(job)
 
     def disconnect(self) -> None:
-        """Say goodbye and end the hub if this link started it; its jobs stay in its store.
+        """Say goodbye and end the hub if this link started it; its jobs stay in its store."""
+        self.connection.close()
 
-        With a window Blender does not wait until the hub has put its worker away: it does that by itself.
-        """
-        if self._client is not None:
-            self._client.close()
-            self._client = None
-        if self._hub is not None:
-            self._hub.stop(local_hub.STOP_LIMIT_S if bpy.app.background else QUIT_PATIENCE_S)
-            self._hub = None
-        self.problem = None
+    def close(self) -> None:
+        """The add-on ends: what is still to be written is, and the next Blender may take the running jobs up."""
+        self.disconnect()
+        self.results.finish()
+        self.history.disown(os.getpid())
 
-    def _folder(self) -> Path:
-        return self._data_folder or wire.local.default_data_folder()
-
-    def _start_hub(self) -> None:
-        python = local_hub.find_python(preferences.settings().python, os.environ, compat.python_executable())
-        self._hub = local_hub.LocalHub(python, self._folder(), os.environ)
-        self._starts += 1
-
-    @staticmethod
-    def _software() -> str:
-        return f"blender-{bpy.app.version_string.split()[0]}"
-
-    def _mind_hub(self) -> None:
-        """Start this machine's hub when the one that was found does not answer; report one that ended."""
-        if self._client is None:
-            return
-        now = self._clock()
-        if self._client.state is wire.updates.ConnectionState.READY:
-            self._waiting_since, self._looks, self._starts = now, 0, 0
-        elif not self._is_local:
-            return
-        elif self._hub is not None:
-            if self._hub.alive():
-                self._hub.ready()
-            elif self._hub.age > RESTART_AFTER_S or self._starts < START_TRIES:
-                if self._hub.age > START_PAUSE_S:
-                    log.warning("the hub of this machine ended; starting it again")
-                    self._start_hub()  # its store has the jobs, and the client goes on where it was
-            else:
-                self._hub.ready()  # raises with what it said
-        elif now - self._waiting_since > FOUND_HUB_S and self._looks >= FOUND_HUB_LOOKS:
-            self._start_hub()
-        else:
-            self._looks += 1
+    def take_up(self) -> list[Job]:
+        """Mind the jobs again that an earlier Blender left running at this hub, and connect when there are any."""
+        self.history.refresh()
+        found = []
+        for record in self.history.orphans(connection.hub_key(), os.getpid()):
+            if self.jobs.get(record.id) is not None:
+                continue
+            try:
+                spec = wire.specs.spec_from_map(record.kind, record.spec)
+            except wire.errors.MaquetteError as error:
+                self.history.change(record.id, state="FAILED", problem=str(error), ended=time.time())
+                continue
+            place = Place(record.scene, record.matrix or IDENTITY, record.collection)
+            job = Job(record.id, spec, place, self._clock(), record.file, record.target)
+            self.jobs.add(job)
+            self.history.change(record.id, owner=os.getpid())
+            found.append(job)
+        if found and self._client is None:
+            self.connect()
+        elif found:
+            for job in found:
+                self._follow(job)
+        return found
 
     # --- jobs ---
 
-    def submit(self, spec: Any, place: Place) -> Job:
-        """Ask for a job; its result will stand at `place`. Connects first where needed, and does not wait.
+    def submit(
+        self, spec: Any, place: Place, inputs: Mapping[str, np.ndarray] | None = None, target: str = ""
+    ) -> Job:
+        """Ask for a job; its result will stand at `place`, or change the object called `target`.
 
-        Raises MaquetteError when there is no way to a hub.
+        Connects first where needed, and does not wait. Written down before it is sent. Raises MaquetteError when there
+        is no way to a hub, or for inputs that this kind does not take.
         """
         self.connect()
-        job = Job(wire.client.new_job_id(), spec, place, pressed=self._clock())
+        job = Job(wire.client.new_job_id(), spec, place, self._clock(), filemark.current(), target)
+        self._client.submit(spec, inputs or {}, job=job.id)
         self.jobs.add(job)
-        self._client.submit(spec, job=job.id)
+        self._inputs[job.id] = inputs or {}
+        self.history.put(
+            Record(
+                job.id, spec.kind, spec.to_map(), spec.title, connection.hub_key(), job.file, place.scene,
+                place.matrix, place.collection, target, time.time(), owner=os.getpid(), seed=spec_seed(spec),
+            )
+        )
         return job
+
+    def _follow(self, job: Job) -> None:
+        """Ask the hub for a job once more: the same id makes no second job, and what was missed comes again."""
+        record = self.history.get(job.id)
+        job.warnings.clear()
+        if record is not None and record.accepted:
+            self._client.watch(job.id, 0)
+        else:
+            self._client.submit(job.spec, self._inputs.get(job.id, {}), job=job.id)
 
     def cancel(self, job_id: str) -> None:
         """Ask the hub to end a job; the table shows it as cancelled once the hub has said so."""
         job = self.jobs.get(job_id)
         if job is None or job.over or self._client is None:
             return
+        if job.outcome is not None:  # it has ended at the hub and only waits for its way into the scene
+            self._failed(job, wire.errors.Cancelled())
+            return
         job.state = "CANCEL_REQ"
         self._client.cancel(job_id)
+
+    def pause(self, job_id: str) -> None:
+        """Ask the hub to let a job rest; it keeps what it has done."""
+        job = self.jobs.get(job_id)
+        if job is not None and not job.over and self._client is not None:
+            self._client.pause(job_id)
+
+    def resume(self, job_id: str) -> None:
+        """Let a paused job go on."""
+        job = self.jobs.get(job_id)
+        if job is not None and not job.over and self._client is not None:
+            self._client.resume(job_id)
+
+    def again(self, job_id: str, seed: int | None = None) -> Job:
+        """Ask for the same once more, at the same place; seed: another one. Raises UnknownJob, BadRequest."""
+        record = self.history.get(job_id)
+        if record is None:
+            raise wire.errors.UnknownJob("The history has no such job any more.")
+        spec = wire.specs.spec_from_map(record.kind, record.spec)
+        if seed is not None:
+            spec = replace(spec, seed=seed)
+        inputs = self._inputs.get(job_id, {})
+        if spec.INPUTS and not inputs:
+            raise wire.errors.BadRequest(
+                "What this job worked on is no longer at hand.", hint="Reuse its settings and press the button again."
+            )
+        here = record.file == filemark.current() and record.scene in bpy.data.scenes
+        scene = record.scene if here else bpy.context.scene.name
+        return self.submit(spec, Place(scene, record.matrix or IDENTITY, record.collection), inputs, record.target)
+
+    def bring(self, job_id: str, place: Place | None = None) -> Job:
+        """Bring a result of the history into the open file: from this machine's copy, else from the hub.
+
+        place: where it was asked for by default. The job is DONE on return when a copy was at hand; else it is
+        followed, and lands when it has come. Raises UnknownJob, or MaquetteError when there is no way to the hub.
+        """
+        record = self.history.get(job_id)
+        if record is None:
+            raise wire.errors.UnknownJob("The history has no such job any more.")
+        present = self.jobs.get(job_id)
+        if present is not None and not present.over:
+            present.file = filemark.current()
+            return present
+        spec = wire.specs.spec_from_map(record.kind, record.spec)
+        if place is None:
+            scene = record.scene if record.scene in bpy.data.scenes else bpy.context.scene.name
+            place = Place(scene, record.matrix or IDENTITY, record.collection)
+        job = Job(job_id, spec, place, self._clock(), filemark.current(), record.target)
+        kept = self.results.load(job_id)
+        if kept is None:
+            self.connect()
+        self.jobs.forget(job_id)
+        self.jobs.add(job)
+        if kept is not None:
+            self._arrived(job, wire.updates.Result(*kept))
+        else:
+            job.state = "SUCCEEDED"
+            self._client.watch(job_id, 0)
+        return job
+
+    def delete(self, job_id: str) -> None:
+        """Strike a job out of the history, its kept result and picture too; one that runs is cancelled."""
+        self.cancel(job_id)
+        self.jobs.forget(job_id)
+        self.history.delete(job_id)
+        self.results.drop(job_id)
 
     # --- the pump ---
 
     def pump(self, budget_s: float = BUDGET_S) -> bool:
         """Take what has come and bring it into the scene; True when something changed. Never waits."""
+        end = self._clock() + budget_s
         if self.sweep_due:
             self.sweep_due = False
             preview.sweep({job.id for job in self.jobs.running()})
-        if self._client is None or self.problem is not None:
-            return False
-        try:
-            self._mind_hub()
-            updates = self._client.poll(budget_s)
-        except wire.errors.MaquetteError as error:
-            self.problem = error
-            return True
-        for update in latest_previews(updates):
-            self._handle(update)
-        return bool(updates)
+        changed = self._land_held()
+        if self._client is not None and self.problem is None:
+            try:
+                self.connection.mind()
+                updates = self._client.poll(budget_s)
+            except wire.errors.MaquetteError as error:
+                self.problem = error
+                return True
+            for update in latest_previews(updates):
+                self._handle(update)
+            changed = changed or bool(updates)
+        while self._clock() < end and self.results.step():
+            pass
+        return changed
 
     def _handle(self, update: Any) -> None:
-        kinds = wire.updates
-        if isinstance(update, kinds.ConnectionChanged):
-            self.problem = update.problem if update.state is kinds.ConnectionState.REFUSED else None
+        say = wire.updates
+        if isinstance(update, say.ConnectionChanged):
+            self.problem = update.problem if update.state is say.ConnectionState.REFUSED else None
             return
         now = self._clock()
         job = self.jobs.take(update, now)
         if job is None:
             return
-        if isinstance(update, kinds.PreviewMesh):
+        if isinstance(update, say.JobAccepted):
+            self.history.change(job.id, accepted=True)
+        elif isinstance(update, say.JobProgress):
+            self._note_plan(job, now)
+        elif isinstance(update, say.PreviewImage):
+            self.history.set_picture(job.id, update.png)
+        elif isinstance(update, say.PreviewMesh):
             self._show_preview(job, update)
-        elif isinstance(update, kinds.JobFinished):
-            self._deliver(job, update.result)
-        elif isinstance(update, kinds.JobFailed):
-            preview.remove(job.id)
-            self._forget(job)
+        elif isinstance(update, say.JobFinished):
+            self._arrived(job, update.result)
+        elif isinstance(update, say.JobFailed):
+            self._failed(job, update.error)
+
+    def _note_plan(self, job: Job, now: float) -> None:
+        """Write down how long the worker first thinks it needs, for the estimate before the next one is pressed."""
+        record = self.history.get(job.id)
+        if record is not None and not record.told and job.seconds_left is not None and job.began is not None:
+            self.history.change(job.id, told=round(now - job.began + job.seconds_left, 1))
 
     def _show_preview(self, job: Job, update: Any) -> None:
-        if not preferences.settings().show_preview:
+        if not preferences.settings().show_preview or job.file != filemark.current() or compat.hands_full():
             return
+        if job.epoch == self.epoch and preview.find(job.id) is None:
+            return  # it was there, and nothing but a person can have taken it away
         arrays = {"vertices": update.vertices, "faces": update.faces, "colours": update.colours}
         try:
-            preview.show(job.id, job.spec.name or object_name(job.spec.prompt), job.place, arrays)
+            preview.show(job.id, job.spec.name or object_name(job.prompt), job.place, arrays)
         except BrokenMesh as error:  # the job goes on, and so does the next preview
             log.warning("a preview of job %s was left out: %s", job.id, error)
+        else:
+            job.epoch = self.epoch
 
-    def _deliver(self, job: Job, outcome: Any) -> None:
-        wanted = result.Delivery(
-            job.id, job.spec.prompt, job.spec.name, job.place, outcome.arrays, outcome.report
+    def _arrived(self, job: Job, outcome: Any) -> None:
+        """A result is here, whole: keep a copy, then bring it into its file when that is open and nobody's hands are
+        in it."""
+        job.outcome, job.report = outcome, dict(outcome.report)
+        self.results.keep(job.id, outcome.arrays, job.report)
+        picture = outcome.arrays.get("thumbnail")
+        if picture is not None:
+            self.history.set_picture(job.id, picture.tobytes())
+            job.pictures += 1
+        seed = job.report.get("seed")
+        took = sum(float(one.get("seconds", 0.0)) for one in job.report.get("stages", ()) if isinstance(one, dict))
+        if not took and job.began is not None:
+            took = self._clock() - job.began
+        self.history.change(
+            job.id, seconds=round(took, 3), **({"seed": seed} if isinstance(seed, int) else {})
+        )
+        if self._client is not None:
+            self._client.forget(job.id)
+        self._inputs.pop(job.id, None)
+        if job.file != filemark.current():
+            preview.remove(job.id)
+            self.jobs.kept(job, self._clock())
+            self.history.change(job.id, state="KEPT", ended=time.time())
+            self._tell(job, True)
+        elif compat.hands_full():
+            job.state = "HELD"
+        else:
+            self._land(job)
+
+    def _land_held(self) -> bool:
+        held = [job for job in self.jobs if job.state == "HELD"]
+        if not held or (not any(job.file != filemark.current() for job in held) and compat.hands_full()):
+            return False
+        for job in held:
+            self._arrived(job, job.outcome)
+        return True
+
+    def _land(self, job: Job) -> None:
+        outcome = job.outcome
+        wanted = Delivery(
+            job.id, job.prompt, job.spec.name, job.place, outcome.arrays, outcome.report, job.target,
+            preferences.settings().external_images,
         )
         try:
-            name = result.deliver(wanted)
+            name = kinds.find(job.spec.kind).deliver(wanted)
         except (BrokenMesh, BrokenImage) as error:
-            preview.remove(job.id)
             fault = wire.errors.ProtocolError(
                 f"The result cannot be used: {error}.",
                 hint="Generate it again; if that ends the same way, the hub and the add-on may differ in version.",
             )
-            self.jobs.failed(job, fault, self._clock())
+            self._failed(job, fault)
+        except wire.errors.MaquetteError as error:  # for example: the object that it was for is gone
+            self._failed(job, error)
         else:
             self.jobs.delivered(job, name, self._clock())
-        self._forget(job)
+            self.history.change(job.id, state="DONE", object_name=name, ended=time.time())
+            self._tell(job, True)
 
-    def _forget(self, job: Job) -> None:
+    def _failed(self, job: Job, error: Exception) -> None:
+        preview.remove(job.id)
+        if not job.over:
+            self.jobs.failed(job, error, self._clock())
+        record = self.history.get(job.id)
+        if record is not None and record.open:  # bringing back what was done once may fail and changes nothing
+            message, hint = str(getattr(error, "message", error)), str(getattr(error, "hint", ""))
+            self.history.change(job.id, state=job.state, problem=message, hint=hint, ended=time.time())
         if self._client is not None:
-            self._client.forget(job.id)  # frees the arrays
+            self._client.forget(job.id)
+        self._tell(job, False)
+
+    def _tell(self, job: Job, well: bool) -> None:
+        if job.state != "CANCELLED":
+            self.notice = (job.object_name or job.prompt, well, self._clock())
 
     def wait(self, job_id: str, timeout: float | None = None, tick: Callable[[Job], None] | None = None) -> Job:
         """Pump until a job is over. For scripts: it blocks Blender. tick: called after each round.
@@ -284,64 +403,38 @@ class Link:
                 time.sleep(0.02)
             if tick is not None:
                 tick(job)
-            if self.problem is not None:
+            if self.problem is not None and not job.over:
                 raise self.problem
             if end is not None and self._clock() > end:
                 raise wire.errors.TimedOut(f"The job has not ended after {timeout:g} seconds; it goes on.")
         return job
 
 
-# --- the add-on's one link and its timer ------------------------------------------------------------------------------
+def spec_seed(spec: Any) -> int | None:
+    """The seed that a spec names, None where the worker draws one."""
+    seed = getattr(spec, "seed", None)
+    return seed if isinstance(seed, int) else None
+
 
 _link: Link | None = None
 
 
 def current() -> Link:
-    """The add-on's link; raises RuntimeError when the add-on is not registered."""
+    """The add-on's one link; raises RuntimeError when the add-on is not registered."""
     if _link is None:
         raise RuntimeError("the Maquette add-on is not registered")
     return _link
 
 
-def _tick() -> float:
-    """What the timer runs. It must not raise: Blender would drop the timer, and the panel would freeze for good."""
-    link = _link
-    if link is None:
-        return TICK_IDLE_S
-    try:
-        if link.pump(BUDGET_S):
-            compat.redraw_panels()
-    except Exception:
-        log.exception("Maquette could not handle what the hub sent")
-    return TICK_WORKING_S if link.jobs.running() else TICK_IDLE_S
-
-
-@bpy.app.handlers.persistent
-def _after_undo_or_load(*_: Any) -> None:
-    """Previews may have come back; the next tick removes them. A handler is no place to remove datablocks."""
-    if _link is not None:
-        _link.sweep_due = True
-
-
-_HANDLERS = ("undo_post", "redo_post", "load_post")
-
-
-def register() -> None:
+def start() -> None:
+    """Make the add-on's link; nothing is connected yet."""
     global _link
     _link = Link()
-    for name in _HANDLERS:
-        getattr(bpy.app.handlers, name).append(_after_undo_or_load)
-    bpy.app.timers.register(_tick, first_interval=TICK_IDLE_S, persistent=True)
 
 
-def unregister() -> None:
+def stop() -> None:
+    """Let go of everything that the link holds."""
     global _link
-    if bpy.app.timers.is_registered(_tick):
-        bpy.app.timers.unregister(_tick)
-    for name in _HANDLERS:
-        handlers = getattr(bpy.app.handlers, name)
-        if _after_undo_or_load in handlers:
-            handlers.remove(_after_undo_or_load)
     if _link is not None:
-        _link.disconnect()
+        _link.close()
         _link = None

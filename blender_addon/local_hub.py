@@ -40,14 +40,16 @@ def find_python(preference: str, variables: Mapping[str, str], own: str) -> str:
             raise wire.errors.NotConnected(
                 f"{source[:1].upper()}{source[1:]} names {chosen}, which is not a program that can be run.",
                 hint="Choose the python of the environment that build.py made, in the add-on's preferences.",
+                code="no_backend",
             )
         return found
     if own:
         return own
     raise wire.errors.NotConnected(
         "Maquette does not know where its backend is installed.",
-        hint="In the add-on's preferences set Python to the one that has Maquette installed, or Hub to the address "
-        "of your studio's hub.",
+        hint="Install it from the add-on's preferences, set Python there to one that has it, or paste the pairing "
+        "string of your studio's hub.",
+        code="no_backend",
     )
 
 

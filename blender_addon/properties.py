@@ -7,6 +7,9 @@ one word. Running jobs are not kept here: they belong to the session, not to the
 
 import bpy
 
+from . import kinds
+from .link import SEED_LIMIT
+
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
 PRESETS = (
@@ -29,15 +32,50 @@ TEXTURE_SIZES = (
     ("4096", "4096", "4096 x 4096 pixels"),
 )
 
-SEED_LIMIT = 2**31 - 1
-"""Blender's own integers end here; scripts may use seeds up to 2^63 - 1."""
+RIGS = (
+    ("NONE", "None", "Maquette chooses the views itself"),
+    ("TURNTABLE", "Turntable", "A ring of views around the object"),
+    ("SCENE", "Scene Cameras", "All cameras of the scene"),
+    ("COLLECTION", "Collection", "All cameras of one collection"),
+)
+
+COLLECTIONS = (
+    ("MAQUETTE", "Maquette", "A collection of its own, made when it is missing"),
+    ("ACTIVE", "Active", "The collection that is active when the button is pressed"),
+)
+
+_kinds: list = []  # Blender keeps no reference to what a callback gives it
+
+
+def _offered(self, context):
+    _kinds[:] = [(one.kind, one.label, one.description, one.icon, at) for at, one in enumerate(kinds.offered())]
+    return _kinds
+
+
+def _is_camera_collection(self, collection):
+    return any(item.type == "CAMERA" for item in collection.all_objects)
 
 
 class MaquetteProperties(bpy.types.PropertyGroup):
+    kind: bpy.props.EnumProperty(
+        name="Work",
+        description="What to do",
+        items=_offered,
+    )
     prompt: bpy.props.StringProperty(
         name="Prompt",
         description="What to make, in a few words: kind of thing, colour, material",
         default="",
+    )
+    prompt_text: bpy.props.PointerProperty(
+        name="Text Block",
+        description="A text block to take the prompt from in place of the field, for long prompts of several lines",
+        type=bpy.types.Text,
+    )
+    picture: bpy.props.PointerProperty(
+        name="Picture",
+        description="A picture that says what is meant better than words",
+        type=bpy.types.Image,
     )
     negative_prompt: bpy.props.StringProperty(
         name="Avoid",
@@ -68,20 +106,59 @@ class MaquetteProperties(bpy.types.PropertyGroup):
         default=True,
     )
     size_metres: bpy.props.FloatProperty(
-        name="Size",
-        description="Largest dimension of the object",
+        name="Size (m)",
+        description="Largest dimension of the object in metres, whatever the scene's unit is",
         default=1.0,
         min=0.001,
         max=1000.0,
         soft_min=0.01,
         soft_max=20.0,
-        unit="LENGTH",
+        precision=3,
     )
     place: bpy.props.EnumProperty(
         name="Place",
         description="Where the object stands",
         items=PLACES,
         default="CURSOR",
+    )
+    object_name: bpy.props.StringProperty(
+        name="Name",
+        description="Name of the object. Empty: made from the prompt",
+        default="",
+        maxlen=63,
+    )
+    collection: bpy.props.EnumProperty(
+        name="Collection",
+        description="Where the object is filed",
+        items=COLLECTIONS,
+        default="MAQUETTE",
+    )
+    rig: bpy.props.EnumProperty(
+        name="Cameras",
+        description="From where the object is looked at",
+        items=RIGS,
+        default="NONE",
+    )
+    rig_collection: bpy.props.PointerProperty(
+        name="Collection",
+        description="The collection whose cameras are used",
+        type=bpy.types.Collection,
+        poll=_is_camera_collection,
+    )
+    rig_count: bpy.props.IntProperty(
+        name="Count",
+        description="How many cameras are placed",
+        default=8,
+        min=1,
+        max=64,
+    )
+    rig_elevation: bpy.props.FloatProperty(
+        name="Elevation",
+        description="Height of the ring of cameras above the horizon",
+        default=0.3490658503988659,  # 20 degrees
+        min=-1.5,
+        max=1.5,
+        subtype="ANGLE",
     )
     effort: bpy.props.FloatProperty(
         name="Effort",
@@ -100,12 +177,26 @@ class MaquetteProperties(bpy.types.PropertyGroup):
     )
 
 
-CLASSES = (MaquetteProperties,)
+class MaquetteView(bpy.types.PropertyGroup):
+    """How the panel looks: belongs to the session, is not saved."""
+
+    search: bpy.props.StringProperty(
+        name="Search",
+        description="Show only what has these letters in its prompt",
+        default="",
+        options={"TEXTEDIT_UPDATE", "SKIP_SAVE"},
+    )
+    page: bpy.props.IntProperty(name="Page", default=0, min=0, options={"SKIP_SAVE"})
+
+
+CLASSES = (MaquetteProperties, MaquetteView)
 
 
 def register() -> None:
     bpy.types.Scene.maquette = bpy.props.PointerProperty(type=MaquetteProperties)
+    bpy.types.WindowManager.maquette = bpy.props.PointerProperty(type=MaquetteView)
 
 
 def unregister() -> None:
+    del bpy.types.WindowManager.maquette
     del bpy.types.Scene.maquette

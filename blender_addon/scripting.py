@@ -12,10 +12,11 @@ script can leave that to the add-on's timer, go on, and look at `handle.done` la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import bpy
+import numpy as np
 
 from . import link, wire
 from .apply.placement import IDENTITY, Place, take_place
@@ -80,6 +81,14 @@ class Handle:
         """Ask the hub to end the job; nothing happens when it is over."""
         link.current().cancel(self.id)
 
+    def pause(self) -> None:
+        """Ask the hub to let the job rest; it keeps what it has done."""
+        link.current().pause(self.id)
+
+    def resume(self) -> None:
+        """Let a paused job go on."""
+        link.current().resume(self.id)
+
 
 def generate(
     prompt: str,
@@ -107,15 +116,41 @@ def generate(
     return submit(spec, place)
 
 
-def submit(spec: Any, place: str | Sequence[float] = "ORIGIN") -> Handle:
-    """Ask for the job that a spec describes; `generate` and the panel both end here."""
-    return Handle(link.current().submit(spec, _place(place)).id)
+def submit(
+    spec: Any,
+    place: str | Sequence[float] = "ORIGIN",
+    inputs: Mapping[str, np.ndarray] | None = None,
+    *,
+    target: str = "",
+    collection: str = "MAQUETTE",
+) -> Handle:
+    """Ask for the job that a spec describes; `generate` and the panel both end here.
+
+    inputs: arrays that this kind of job takes. target: name of the object to work on, for kinds that change one.
+    collection: "MAQUETTE" or "ACTIVE", where a new object is filed.
+    """
+    return Handle(link.current().submit(spec, _place(place, collection), inputs, target).id)
 
 
-def _place(place: str | Sequence[float]) -> Place:
+def again(job_id: str, *, new_seed: bool = False) -> Handle:
+    """Ask for a job of the history once more, with its own seed or a new one."""
+    return Handle(link.current().again(job_id, link.draw_seed() if new_seed else None).id)
+
+
+def bring(job_id: str, place: str | Sequence[float] | None = None) -> Handle:
+    """Bring a result of the history into the open file, where it was asked for or at another place."""
+    return Handle(link.current().bring(job_id, None if place is None else _place(place)).id)
+
+
+def take_up() -> list[Handle]:
+    """Mind the jobs that an earlier Blender left running. The program does this by itself when it opens."""
+    return [Handle(job.id) for job in link.current().take_up()]
+
+
+def _place(place: str | Sequence[float], collection: str = "MAQUETTE") -> Place:
     try:
         if isinstance(place, str):
-            return take_place(bpy.context, place)
+            return take_place(bpy.context, place, collection)
         x, y, z = (float(value) for value in place)
     except (TypeError, ValueError) as error:
         raise wire.errors.BadRequest(f"place is wrong: {error}.", path="place") from error

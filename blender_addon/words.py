@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Numbers and errors as an artist reads them."""
+"""Numbers, times and errors as an artist reads them, in the artist's language."""
 
 from __future__ import annotations
 
 from typing import Any
+
+import bpy
+
+
+def say(text: str, **values: Any) -> str:
+    """A sentence in the language of Blender's interface; values go into its {places} after it was translated."""
+    translated = bpy.app.translations.pgettext_iface(text)
+    return translated.format(**values) if values else translated
 
 
 def duration(seconds: float) -> str:
@@ -16,11 +24,24 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
 
 
+def ago(seconds: float) -> str:
+    """How long something is past."""
+    if seconds < 60.0:
+        return say("just now")
+    if seconds < 3600.0:
+        return say("{count} min ago", count=int(seconds // 60))
+    if seconds < 86400.0:
+        return say("{count} h ago", count=int(seconds // 3600))
+    return say("{count} d ago", count=int(seconds // 86400))
+
+
 def progress(job: Any) -> str:
     """What a job is doing and how long it still takes, for the text in its bar."""
-    parts = [job.stage.replace("_", " ") if job.state == "RUNNING" and job.stage else job.words]
+    parts = [say(job.stage.replace("_", " ")) if job.state == "RUNNING" and job.stage else say(job.words)]
+    if job.state == "QUEUED" and job.position is not None:
+        parts.append(say("next") if job.position == 0 else say("{count} before it", count=job.position))
     if job.seconds_left is not None and job.state == "RUNNING":
-        parts.append(f"{duration(job.seconds_left)} left")
+        parts.append(say("{time} left", time=duration(job.seconds_left)))
     return ", ".join(parts)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PNG bytes -> `bpy.types.Image`, packed into the .blend, without decoding it here.
+"""PNG bytes -> `bpy.types.Image`, packed into the .blend or beside it, without decoding it here.
 
 Blender packs the bytes as they are (1 ms) and decodes them when something first looks at the pixels (85 ms for
 2048 x 2048); writing pixels and letting Blender encode them would cost 1 s.
@@ -7,6 +7,7 @@ Blender packs the bytes as they are (1 ms) and decodes them when something first
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -15,6 +16,9 @@ import numpy as np
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SIDE_LIMIT = 16_384
 """Longest side of a picture that is accepted, pixels; Blender's own textures rarely go past it."""
+
+FOLDER = "textures"
+"""Where external images go, beside the .blend file."""
 
 
 class BrokenImage(ValueError):
@@ -33,17 +37,41 @@ def png_size(data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def image_from_png(name: str, png: bytes | np.ndarray, colour_space: str = "sRGB") -> Any:
-    """A new packed image called `name` (or name.001).
+def image_from_png(name: str, png: bytes | np.ndarray, colour_space: str = "sRGB", external: bool = False) -> Any:
+    """A new image called `name` (or name.001), packed, or as a file of the folder `textures` beside the .blend file.
 
-    png: bytes or (n,) uint8. colour_space: "sRGB" for colour, "Non-Color" for data such as normals.
+    png: bytes or (n,) uint8. colour_space: "sRGB" for colour, "Non-Color" for data such as normals. external: where
+    the .blend file was never saved or the folder cannot be written, the image is packed all the same.
     Raises BrokenImage before anything is made.
     """
     data = png.tobytes() if isinstance(png, np.ndarray) else png
     png_size(data)
     image = bpy.data.images.new(name, 1, 1)
     image.source = "FILE"
-    image.filepath = f"//{bpy.path.clean_name(image.name)}.png"
-    image.pack(data=data, data_len=len(data))
+    file = f"{bpy.path.clean_name(image.name)}.png"
+    written = _write(file, data) if external and bpy.data.filepath else ""
+    if written:
+        image.filepath = written
+    else:
+        image.filepath = f"//{file}"
+        image.pack(data=data, data_len=len(data))
     image.colorspace_settings.name = colour_space
     return image
+
+
+def _write(file: str, data: bytes) -> str:
+    """Save next to the .blend file under a name that is free; returns Blender's path of it, empty when it failed."""
+    folder = Path(bpy.path.abspath(f"//{FOLDER}"))
+    stem, number = file[: -len(".png")], 0
+    try:
+        folder.mkdir(exist_ok=True)
+        while True:
+            name = f"{stem}.png" if number == 0 else f"{stem}_{number:03d}.png"
+            try:
+                with (folder / name).open("xb") as target:  # x: never over a file that is there
+                    target.write(data)
+                return f"//{FOLDER}/{name}"
+            except FileExistsError:
+                number += 1
+    except OSError:
+        return ""

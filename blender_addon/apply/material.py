@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Materials: a Principled surface that an artist can go on editing, for results and for previews.
 
-The picture goes straight into Base Colour, so that exporters find it; everything made here sits in a labelled frame.
+Nothing stands between the picture and Base Colour, so that exporters find it; everything made here sits in a labelled
+frame.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from .mesh import UV_NAME
 
 PREVIEW_COLOUR = "Colour"
 """Name of the colour attribute that preview meshes carry."""
+COLOUR_OUTPUT = "Colour"
+"""Name of the node group's output."""
 
 
 def _principled(name: str, label: str) -> tuple[Any, Any, Any]:
@@ -34,30 +37,53 @@ def _principled(name: str, label: str) -> tuple[Any, Any, Any]:
     return material, surface, frame
 
 
-def textured(name: str, label: str, image: Any, roughness: float, metallic: float) -> Any:
-    """A material with `image` as base colour through the UV map of the result.
+def textured(name: str, label: str, image: Any, roughness: float, metallic: float, uv_name: str = UV_NAME) -> Any:
+    """A material with `image` as base colour through one UV map.
 
-    roughness, metallic: 0..1.
+    The picture and its coordinates are in a node group that feeds a plain Principled surface: Tab opens it, and other
+    materials can use it too. Before Blender 4.0 exporters do not look into groups, so there the nodes lie open.
+    roughness, metallic: 0..1. uv_name: of the UV map.
     """
     material, surface, frame = _principled(name, label)
     nodes, links = material.node_tree.nodes, material.node_tree.links
+    if compat.exporters_see_groups():
+        group = bpy.data.node_groups.new(name, "ShaderNodeTree")
+        compat.new_output(group, COLOUR_OUTPUT, "NodeSocketColor")
+        inside = group.nodes.new("NodeGroupOutput")
+        picture = _picture(group.nodes, group.links, image, uv_name)
+        group.links.new(picture.outputs["Color"], inside.inputs[COLOUR_OUTPUT])
+        inside.location = (40.0, 0.0)
+        group.nodes.active = picture
+        source = nodes.new("ShaderNodeGroup")
+        source.node_tree = group
+        source.label = label
+        source.location = (-260.0, 0.0)
+        source.parent = frame
+        links.new(source.outputs[COLOUR_OUTPUT], compat.socket(surface.inputs, "Base Color"))
+    else:
+        source = _picture(nodes, links, image, uv_name)
+        source.parent = frame
+        links.new(source.outputs["Color"], compat.socket(surface.inputs, "Base Color"))
+    compat.socket(surface.inputs, "Roughness").default_value = roughness
+    compat.socket(surface.inputs, "Metallic").default_value = metallic
+    material.roughness = roughness  # these two are what Solid shading shows
+    material.metallic = metallic
+    nodes.active = source  # Texture Paint and Solid shading with textures look at the active node
+    return material
+
+
+def _picture(nodes: Any, links: Any, image: Any, uv_name: str) -> Any:
+    """The image node of `image`, fed by the UV map called `uv_name`."""
     picture = nodes.new("ShaderNodeTexImage")
     picture.label = "Base colour"
     picture.image = image
     picture.location = (-320.0, 0.0)
     coordinates = nodes.new("ShaderNodeUVMap")
-    coordinates.uv_map = UV_NAME
+    coordinates.uv_map = uv_name
     coordinates.location = (-540.0, -120.0)
-    for node in (picture, coordinates):
-        node.parent = frame
+    coordinates.parent = picture.parent
     links.new(coordinates.outputs["UV"], picture.inputs["Vector"])
-    links.new(picture.outputs["Color"], compat.socket(surface.inputs, "Base Color"))
-    compat.socket(surface.inputs, "Roughness").default_value = roughness
-    compat.socket(surface.inputs, "Metallic").default_value = metallic
-    material.roughness = roughness  # these two are what Solid shading shows
-    material.metallic = metallic
-    nodes.active = picture  # Texture Paint and Solid shading with textures look at the active node
-    return material
+    return picture
 
 
 def preview(name: str) -> Any:

@@ -91,13 +91,17 @@ def _corners_lie_on_edges(faces: np.ndarray, edges: np.ndarray, corner_edges: np
     return bool(np.all(forward | backward))
 
 
-def build_mesh(name: str, arrays: MeshArrays, sharp_angle: float | None = None) -> Any:
+def build_mesh(
+    name: str, arrays: MeshArrays, sharp_angle: float | None = None, vertices: np.ndarray | None = None
+) -> Any:
     """A new `bpy.types.Mesh` called `name` (or name.001) with smooth normals and, when given, one UV map.
 
+    vertices: in place of those of `arrays`, the same number, for example in other units.
     sharp_angle: radians; edges between faces that meet at more than that stay sharp.
     """
     mesh = bpy.data.meshes.new(name)
-    compat.write_geometry(mesh, arrays.vertices, arrays.faces, arrays.edges, arrays.corner_edges)
+    points = arrays.vertices if vertices is None else vertices
+    compat.write_geometry(mesh, points, arrays.faces, arrays.edges, arrays.corner_edges)
     if arrays.uvs is not None:
         compat.write_uvs(mesh, UV_NAME, arrays.uvs)
     compat.shade_smooth(mesh, sharp_angle)

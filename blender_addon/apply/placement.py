@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import bpy
+import numpy as np
 from mathutils import Matrix
 
 COLLECTION = "Maquette"
+ROOT = "//"
+"""Stands for the scene's root collection, which has no name of its own."""
 NAME_LIMIT = 48
 """Bytes of a name that is made from a prompt; Blender allows 63 and may add .001."""
 
@@ -24,10 +27,14 @@ IDENTITY: tuple[float, ...] = (1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0,
 
 @dataclass(frozen=True)
 class Place:
-    """A scene by name and a 4 x 4 object-to-world matrix, row by row; metres, without scale."""
+    """A scene by name and a 4 x 4 object-to-world matrix, row by row, in the scene's units, without scale.
+
+    collection: name of the one to file it in; empty for the scene's own collection for results.
+    """
 
     scene: str
     matrix: tuple[float, ...] = IDENTITY
+    collection: str = ""
 
     def __post_init__(self) -> None:
         if len(self.matrix) != 16:
@@ -54,9 +61,10 @@ def object_name(prompt: str) -> str:
     return (name[:1].upper() + name[1:]) or "Maquette"
 
 
-def take_place(context: Any, where: str) -> Place:
+def take_place(context: Any, where: str, into: str = "MAQUETTE") -> Place:
     """The place that the panel's choice means right now; ValueError with the reason when it means none.
 
+    into: "MAQUETTE" for the collection of results, "ACTIVE" for the one that is active.
     CURSOR: the 3D cursor's position, upright. ORIGIN: the world origin. EMPTY: position and rotation of the one
     selected empty; its scale is left out, because the size has its own setting.
     """
@@ -74,7 +82,11 @@ def take_place(context: Any, where: str) -> Place:
         transform = Matrix.LocRotScale(location, rotation, None)
     else:
         raise ValueError(f"there is no place called {where}")
-    return Place(scene.name, tuple(value for row in transform for value in row))
+    chosen = context.collection if into == "ACTIVE" else None
+    name = chosen.name if chosen is not None and chosen != scene.collection else ""
+    if chosen == scene.collection and into == "ACTIVE":
+        name = ROOT
+    return Place(scene.name, tuple(value for row in transform for value in row), name)
 
 
 def scene_of(place: Place) -> Any:
@@ -94,7 +106,20 @@ def collection_of(scene: Any) -> Any:
     return collection
 
 
-def link(scene: Any, item: Any, matrix: Matrix) -> None:
-    """Put an object into the scene's collection for results and stand it at `matrix`."""
-    collection_of(scene).objects.link(item)
-    item.matrix_world = matrix
+def link(place: Place, item: Any) -> None:
+    """File an object where its place says and stand it there. A collection that is gone is replaced by the scene's
+    own for results."""
+    scene = scene_of(place)
+    chosen = None
+    if place.collection == ROOT:
+        chosen = scene.collection
+    elif place.collection:
+        chosen = next((one for one in scene.collection.children_recursive if one.name == place.collection), None)
+    (chosen if chosen is not None and chosen.library is None else collection_of(scene)).objects.link(item)
+    item.matrix_world = place.transform
+
+
+def in_scene_units(vertices: np.ndarray, place: Place) -> np.ndarray:
+    """Metres -> the units of the place's scene; vertices: (V, 3) float32. The same array where a unit is a metre."""
+    scale = scene_of(place).unit_settings.scale_length
+    return vertices if scale == 1.0 else vertices * np.float32(1.0 / scale)

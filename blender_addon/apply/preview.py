@@ -44,6 +44,7 @@ def show(job_id: str, name: str, place: placement.Place, arrays: dict[str, np.nd
     Raises BrokenMesh and changes nothing when the arrays are no mesh.
     """
     geometry = MeshArrays.from_result({key: arrays[key] for key in ("vertices", "faces") if key in arrays})
+    vertices = placement.in_scene_units(geometry.vertices, place)
     colours = arrays.get("colours")
     if colours is not None and (colours.dtype != np.uint8 or colours.shape != (len(geometry.vertices), 4)):
         colours = None
@@ -52,10 +53,10 @@ def show(job_id: str, name: str, place: placement.Place, arrays: dict[str, np.nd
         item = _create(job_id, name, place)
     mesh = item.data
     if _same_triangles(mesh, geometry):
-        compat.write_positions(mesh, geometry.vertices)
+        compat.write_positions(mesh, vertices)
     else:
         mesh.clear_geometry()
-        compat.write_geometry(mesh, geometry.vertices, geometry.faces, None, None)
+        compat.write_geometry(mesh, vertices, geometry.faces, None, None)
         compat.shade_smooth(mesh, None)
     if colours is not None:
         _write_colours(mesh, colours)
@@ -75,7 +76,7 @@ def _create(job_id: str, name: str, place: placement.Place) -> Any:
     item = bpy.data.objects.new(title, mesh)
     for block in (item, mesh, surface):
         block[JOB_PROPERTY] = job_id
-    placement.link(placement.scene_of(place), item, place.transform)
+    placement.link(place, item)
     return item
 
 
@@ -102,6 +103,25 @@ def _write_colours(mesh: Any, colours: np.ndarray) -> None:
     linear[:, :3] = _SRGB_TO_LINEAR[colours[:, :3]]
     linear[:, 3] = colours[:, 3] / np.float32(255.0)
     attribute.data.foreach_set("color", linear.ravel())
+
+
+def turn_into(job_id: str, name: str, mesh: Any) -> Any | None:
+    """Let the preview of a job go on as the result: the same object, called `name`, with `mesh`; its own mesh and
+    material go. None when there is no preview that lies in any collection."""
+    item = find(job_id)
+    if item is None or not item.users_collection:
+        remove(job_id)
+        return None
+    rough = item.data
+    item.data = mesh
+    item.name = name
+    del item[JOB_PROPERTY]
+    if rough.users == 0:
+        bpy.data.meshes.remove(rough)
+    for block in list(bpy.data.materials):
+        if block.get(JOB_PROPERTY) == job_id and block.users == 0:
+            bpy.data.materials.remove(block)
+    return item
 
 
 def remove(job_id: str) -> None:

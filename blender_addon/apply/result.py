@@ -29,7 +29,8 @@ class Delivery:
     """What `deliver` needs: who asked for what, where it goes, and what came.
 
     arrays: vertices, faces, uvs, edges, corner_edges as `MeshArrays` wants them; base_colour (n,) uint8, PNG bytes.
-    report: JSON-able map; `material` may hold roughness and metallic, 0..1.
+    report: JSON-able map; `material` may hold roughness and metallic, 0..1. target: name of the object to change, for
+    kinds of work that change one. external_images: save textures beside the .blend file.
     """
 
     job_id: str
@@ -38,13 +39,16 @@ class Delivery:
     place: placement.Place
     arrays: dict[str, np.ndarray]
     report: dict[str, Any] = field(default_factory=dict)
+    target: str = ""
+    external_images: bool = False
 
 
 def deliver(delivery: Delivery) -> str:
     """Build the object, let it take the preview's place, close one undo step; returns the object's name.
 
-    When the artist has moved the preview or put it into other collections, the result stands and lies there.
-    Raises BrokenMesh or BrokenImage and leaves the scene as it was.
+    A preview becomes the result: it is the same object with another mesh, so that its transform, its collections,
+    modifiers and whatever else the artist gave to it stay. Raises BrokenMesh or BrokenImage and leaves the scene as it
+    was.
     """
     geometry = MeshArrays.from_result(delivery.arrays)
     png = delivery.arrays.get("base_colour")
@@ -52,13 +56,15 @@ def deliver(delivery: Delivery) -> str:
         png_size(png.tobytes())
     name = delivery.name or placement.object_name(delivery.prompt)
 
-    mesh = build_mesh(name, geometry, SHARP_ANGLE)
+    vertices = placement.in_scene_units(geometry.vertices, delivery.place)
+    mesh = build_mesh(name, geometry, SHARP_ANGLE, vertices)
     if png is not None and geometry.uvs is not None:
         mesh.materials.append(_material(name, delivery, png))
-    item = bpy.data.objects.new(name, mesh)
+    item = preview.turn_into(delivery.job_id, name, mesh)
+    if item is None:
+        item = bpy.data.objects.new(name, mesh)
+        placement.link(delivery.place, item)
     _remember(item, delivery)
-    _put(item, delivery)
-    preview.remove(delivery.job_id)
     compat.undo_push(f"Maquette: {name}")
     return item.name
 
@@ -67,7 +73,8 @@ def _material(name: str, delivery: Delivery, png: np.ndarray) -> Any:
     wanted = delivery.report.get("material", {})
     roughness = min(max(float(wanted.get("roughness", 0.6)), 0.0), 1.0)
     metallic = min(max(float(wanted.get("metallic", 0.0)), 0.0), 1.0)
-    surface = materials.textured(name, f"Maquette: {name}", image_from_png(name, png), roughness, metallic)
+    image = image_from_png(name, png, external=delivery.external_images)
+    surface = materials.textured(name, f"Maquette: {name}", image, roughness, metallic)
     before = preview.find(delivery.job_id)
     if before is not None and before.data.materials and before.data.materials[0] is not None:
         surface.diffuse_color = before.data.materials[0].diffuse_color  # Solid shading keeps the colour it had
@@ -86,14 +93,3 @@ def _remember(item: Any, delivery: Delivery) -> None:
     item["maquette_prior"] = ", ".join(sorted(names))
     item["maquette_report"] = json.dumps(report, sort_keys=True, default=str)
 
-
-def _put(item: Any, delivery: Delivery) -> None:
-    before = preview.find(delivery.job_id)
-    if before is None or not before.users_collection:
-        placement.link(placement.scene_of(delivery.place), item, delivery.place.transform)
-        return
-    for collection in before.users_collection:
-        collection.objects.link(item)
-    item.parent = before.parent
-    item.matrix_parent_inverse = before.matrix_parent_inverse
-    item.matrix_basis = before.matrix_basis

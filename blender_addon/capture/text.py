@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The panel's settings -> the spec of a text-to-3D job, and the reason why they make none."""
+"""The panel's settings -> the spec of a text-to-3D job."""
 
 from __future__ import annotations
 
@@ -8,13 +8,19 @@ from typing import Any
 from .. import wire
 
 
+def prompt_of(properties: Any) -> str:
+    """The sentence on one line: of the text block where one is chosen, else of the field."""
+    block = properties.prompt_text
+    return _line(block.as_string() if block is not None else properties.prompt)
+
+
 def spec_from(properties: Any, seed: int | None = None) -> Any:
-    """`protocol.messages.TextTo3DSpec` out of `scene.maquette`.
+    """`protocol.specs.TextTo3DSpec` out of `scene.maquette`.
 
     seed: used in place of the one in the panel. Raises `protocol.errors.BadRequest` naming the field.
     """
-    return wire.messages.TextTo3DSpec(
-        prompt=_line(properties.prompt),
+    return wire.specs.TextTo3DSpec(
+        prompt=prompt_of(properties),
         negative_prompt=_line(properties.negative_prompt),
         preset=properties.preset,
         prior=properties.prior.strip(),
@@ -22,18 +28,8 @@ def spec_from(properties: Any, seed: int | None = None) -> Any:
         size_metres=round(properties.size_metres, 6),  # Blender keeps 32 bits, which would show in the report
         texture_size=int(properties.texture_size),
         effort=round(properties.effort, 6),
+        name=properties.object_name.strip(),
     )
-
-
-def complaint(properties: Any) -> str:
-    """Why Generate would be refused with these settings, in a sentence for the panel; empty when it would not."""
-    if not properties.prompt.strip():
-        return "Type what to make into Prompt"
-    try:
-        spec_from(properties)
-    except wire.errors.MaquetteError as error:
-        return str(error)
-    return ""
 
 
 def _line(text: str) -> str:

@@ -4,6 +4,8 @@
 An operator that cannot run says why in its `poll`, so that Blender shows the reason on the greyed-out button.
 """
 
-from . import connection, generate
+from . import cameras, connection, generate, history, jobs
 
-CLASSES = (*generate.CLASSES, *connection.CLASSES)
+CLASSES = (
+    *generate.CLASSES, *jobs.CLASSES, *history.CLASSES, *cameras.CLASSES, *connection.CLASSES, *generate.HANDLERS,
+)

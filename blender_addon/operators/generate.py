@@ -1,103 +1,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Operators of jobs: start one, cancel it, find its object, take it off the list, throw the dice."""
+"""Operators of the form: press the button, throw the dice, choose a prior's folder, take a dropped picture."""
 
-import random
+from pathlib import Path
 
 import bpy
 
-from .. import link, scripting, wire
-from ..capture import text
-from ..properties import SEED_LIMIT
+from .. import compat, kinds, link, scripting, wire
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
-
-
-def draw_seed() -> int:
-    """A seed nobody chose, from the system's own source, so that Blender's and a script's generators stay untouched."""
-    return random.SystemRandom().randrange(SEED_LIMIT)
 
 
 class MAQUETTE_OT_generate(bpy.types.Operator):
     bl_idname = "maquette.generate"
     bl_label = "Generate"
-    bl_description = "Make a textured object from the prompt. Blender stays usable meanwhile"
+    bl_description = "Make it, with the settings above. Blender stays usable meanwhile"
     bl_options = {"REGISTER"}
 
     @classmethod
     def poll(cls, context):
-        complaint = text.complaint(context.scene.maquette)
+        complaint = kinds.complaint(context)
         if complaint:
             cls.poll_message_set(complaint)
         return not complaint
 
     def execute(self, context):
         properties = context.scene.maquette
+        kind = kinds.chosen(properties)
         if properties.randomise:
-            properties.seed = draw_seed()  # stays in the field: the artist can keep what turned out well
+            properties.seed = link.draw_seed()  # stays in the field: the artist can keep what turned out well
         try:
-            scripting.submit(text.spec_from(properties), properties.place)
+            scripting.submit(
+                kind.spec(context, properties), properties.place, kind.inputs(context, properties),
+                target=kind.target(context, properties), collection=properties.collection,
+            )
         except wire.errors.MaquetteError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        return {"FINISHED"}
-
-
-class MAQUETTE_OT_cancel(bpy.types.Operator):
-    bl_idname = "maquette.cancel"
-    bl_label = "Cancel"
-    bl_description = "End this job. Other jobs go on"
-    bl_options = {"REGISTER"}
-
-    job: bpy.props.StringProperty(name="Job", description="Id of the job; empty for the newest", default="")
-
-    @classmethod
-    def poll(cls, context):
-        if not link.current().jobs.running():
-            cls.poll_message_set("No job is running")
-            return False
-        return True
-
-    def execute(self, context):
-        jobs = link.current().jobs
-        job_id = self.job or jobs.running()[-1].id
-        if jobs.get(job_id) is None:
-            self.report({"ERROR"}, f"This session has no job {job_id}")
-            return {"CANCELLED"}
-        link.current().cancel(job_id)
-        return {"FINISHED"}
-
-
-class MAQUETTE_OT_show_result(bpy.types.Operator):
-    bl_idname = "maquette.show_result"
-    bl_label = "Select Result"
-    bl_description = "Select the object that this job made"
-    bl_options = {"REGISTER", "UNDO"}
-
-    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
-
-    def execute(self, context):
-        job = link.current().jobs.get(self.job)
-        item = context.view_layer.objects.get(job.object_name) if job is not None and job.object_name else None
-        if item is None:
-            self.report({"WARNING"}, "The object is not in this view layer any more")
-            return {"CANCELLED"}
-        for other in context.selected_objects:
-            other.select_set(False)
-        item.select_set(True)
-        context.view_layer.objects.active = item
-        return {"FINISHED"}
-
-
-class MAQUETTE_OT_forget(bpy.types.Operator):
-    bl_idname = "maquette.forget"
-    bl_label = "Remove from List"
-    bl_description = "Take this ended job off the list. Its object stays"
-    bl_options = {"REGISTER"}
-
-    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
-
-    def execute(self, context):
-        link.current().jobs.forget(self.job)
         return {"FINISHED"}
 
 
@@ -108,8 +46,86 @@ class MAQUETTE_OT_dice(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context):
-        context.scene.maquette.seed = draw_seed()
+        context.scene.maquette.seed = link.draw_seed()
         return {"FINISHED"}
 
 
-CLASSES = (MAQUETTE_OT_generate, MAQUETTE_OT_cancel, MAQUETTE_OT_show_result, MAQUETTE_OT_forget, MAQUETTE_OT_dice)
+class MAQUETTE_OT_browse_prior(bpy.types.Operator):
+    bl_idname = "maquette.browse_prior"
+    bl_label = "Choose Prior"
+    bl_description = "Choose the folder of an image model in the format of diffusers"
+    bl_options = {"REGISTER", "UNDO"}
+
+    directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE"})
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context, event):
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context):
+        folder = Path(bpy.path.abspath(self.directory))
+        if not any((folder / name).exists() for name in ("model_index.json", "config.json")):
+            self.report({"WARNING"}, "This folder has no model_index.json: it does not look like a model of diffusers")
+        context.scene.maquette.prior = str(folder)
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_prompt_block(bpy.types.Operator):
+    bl_idname = "maquette.prompt_block"
+    bl_label = "Write in a Text Block"
+    bl_description = "Take the prompt from a text block, which has room for many lines; a new one begins with the field"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        properties = context.scene.maquette
+        block = bpy.data.texts.new("Prompt")
+        block.write(properties.prompt)
+        properties.prompt_text = block
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_prompt_field(bpy.types.Operator):
+    bl_idname = "maquette.prompt_field"
+    bl_label = "Write in the Field"
+    bl_description = "Take the prompt from the field again; the text block stays in the file"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        properties = context.scene.maquette
+        if properties.prompt_text is not None:
+            properties.prompt = " ".join(properties.prompt_text.as_string().split())
+            properties.prompt_text = None
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_take_picture(bpy.types.Operator):
+    bl_idname = "maquette.take_picture"
+    bl_label = "Use as Picture for Maquette"
+    bl_description = "Let this picture say what is meant"
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context):
+        if not kinds.chosen(context.scene.maquette).uses_picture:
+            cls.poll_message_set("This kind of work looks at no picture")
+            return False
+        return True
+
+    def execute(self, context):
+        try:
+            image = bpy.data.images.load(self.filepath, check_existing=True)
+        except RuntimeError as error:
+            self.report({"ERROR"}, str(error).strip())
+            return {"CANCELLED"}
+        context.scene.maquette.picture = image
+        return {"FINISHED"}
+
+
+CLASSES = (
+    MAQUETTE_OT_generate, MAQUETTE_OT_dice, MAQUETTE_OT_browse_prior, MAQUETTE_OT_prompt_block,
+    MAQUETTE_OT_prompt_field, MAQUETTE_OT_take_picture,
+)
+HANDLERS = compat.picture_drop("MAQUETTE_FH_picture", MAQUETTE_OT_take_picture)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sidebar tab: draws what `properties` and `link` hold, and calls operators. It decides nothing itself."""
 
-from . import sidebar
+from . import connection, history, queue, sidebar
 
-CLASSES = sidebar.CLASSES
+CLASSES = (*sidebar.CLASSES, *queue.CLASSES, *history.CLASSES, *connection.CLASSES)

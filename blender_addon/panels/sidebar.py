@@ -1,73 +1,84 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Maquette tab of the 3D viewport's sidebar: prompt, place, Generate; the jobs; the connection."""
-
-import textwrap
+"""The Maquette tab of the 3D viewport's sidebar, first part: what to make, where, and the button."""
 
 import bpy
 
-from .. import compat, link, words
+from .. import compat, connection, kinds, link, mending, words
 from ..capture import text
+from ..history import estimate
+from . import parts
 
-STATE_ICONS = {
-    link.State.OFF: "UNLINKED",
-    link.State.STARTING: "TIME",
-    link.State.CONNECTING: "TIME",
-    link.State.CONNECTED: "LINKED",
-    link.State.PROBLEM: "ERROR",
-}
-JOB_ICONS = {"DONE": "CHECKMARK", "FAILED": "ERROR", "CANCELLED": "X"}
-PIXELS_A_LETTER = 7.0
-"""Width of a letter at a resolution scale of 1, a little generous, so that wrapped lines are not cut."""
+PLACEHOLDER = "a red mushroom with white spots"
 
 
-def paragraph(layout, context, sentence: str, icon: str = "NONE") -> None:
-    """Text over as many lines as the sidebar's width asks for; Blender's labels do not wrap."""
-    width = context.region.width / (PIXELS_A_LETTER * context.preferences.system.ui_scale) if context.region else 40.0
-    column = layout.column(align=True)
-    for index, line in enumerate(textwrap.wrap(sentence, max(int(width) - 10, 14))):
-        column.label(text=line, icon=icon if index == 0 else ("BLANK1" if icon != "NONE" else "NONE"))
-
-
-class _Sidebar:
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Maquette"
-
-
-class MAQUETTE_PT_main(_Sidebar, bpy.types.Panel):
+class MAQUETTE_PT_main(parts.Sidebar, bpy.types.Panel):
     bl_idname = "MAQUETTE_PT_main"
     bl_label = "Maquette"
 
     def draw(self, context):
         layout = self.layout
         properties = context.scene.maquette
-        column = layout.column()
-        if hasattr(layout, "textbox"):  # 5.2: several lines
-            column.textbox(properties, "prompt", initial_visible_lines=3, placeholder="a red mushroom with white spots")
-        else:
-            column.label(text="Prompt")
-            column.prop(properties, "prompt", text="")
+        problem = link.current().problem
+        if problem is not None:
+            parts.error(layout.box(), context, problem, mending.of_connection(problem))
+        known = kinds.offered()
+        if len(known) > 1:
+            layout.row(align=True).prop(properties, "kind", expand=len(known) <= 3)
+        kind = kinds.chosen(properties)
+        draw_prompt(layout, context, properties)
+        if kind.uses_picture:
+            layout.template_ID(properties, "picture", open="image.open")
 
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
-        column.prop(properties, "preset")
-        column.prop(properties, "size_metres")
-        column.prop(properties, "place")
-        row = column.row(align=True)
-        row.prop(properties, "seed")
-        row.operator("maquette.dice", text="", icon="FILE_REFRESH")
-        column.prop(properties, "randomise")
+        column = parts.form(layout)
+        for name in ("preset", "size_metres", "place"):
+            if name in kind.settings:
+                column.prop(properties, name)
+        if "seed" in kind.settings:
+            row = column.row(align=True)
+            row.prop(properties, "seed")
+            row.prop(properties, "randomise", text="", icon="LOCKED" if not properties.randomise else "UNLOCKED",
+                     invert_checkbox=True)
+            row.operator("maquette.dice", text="", icon="FILE_REFRESH")
 
-        complaint = text.complaint(properties)
+        complaint = kinds.complaint(context)
         button = layout.row()
-        button.scale_y = 1.5
-        button.operator("maquette.generate", icon="MESH_MONKEY")
+        button.scale_y = 1.6
+        button.operator("maquette.generate", text=kind.label, icon=kind.icon)
         if complaint:
-            paragraph(layout, context, complaint, icon="INFO")
+            parts.paragraph(layout, context, complaint, icon="INFO")
+        else:
+            layout.label(text=expected(kind, context), icon="TIME", translate=False)
 
 
-class MAQUETTE_PT_advanced(_Sidebar, bpy.types.Panel):
+def draw_prompt(layout, context, properties) -> None:
+    """The prompt: a box of several lines, a field, or a text block."""
+    block = properties.prompt_text
+    if block is None and compat.prompt_box(layout, properties, "prompt", words.say(PLACEHOLDER)):
+        return
+    row = layout.row(align=True)
+    if block is None:
+        row.prop(properties, "prompt", text="", icon="OUTLINER_OB_FONT")
+        row.operator("maquette.prompt_block", text="", icon="TEXT")
+        if len(properties.prompt) > 30:
+            parts.paragraph(layout, context, properties.prompt, indent=2)
+    else:
+        row.template_ID(properties, "prompt_text", unlink="maquette.prompt_field")
+        sentence = text.prompt_of(properties)
+        if sentence:
+            parts.paragraph(layout, context, sentence, indent=2)
+
+
+def expected(kind, context) -> str:
+    """How long a job with these settings takes, from what earlier ones took at this hub."""
+    properties = context.scene.maquette
+    spec = {"preset": properties.preset, "prior": properties.prior.strip(), "effort": properties.effort}
+    seconds = estimate(link.current().history, connection.hub_key(), kind.kind, spec)
+    if seconds is None:
+        return words.say("Not measured here yet")
+    return words.say("About {time}", time=words.duration(seconds))
+
+
+class MAQUETTE_PT_advanced(parts.Sidebar, bpy.types.Panel):
     bl_idname = "MAQUETTE_PT_advanced"
     bl_label = "Advanced"
     bl_parent_id = "MAQUETTE_PT_main"
@@ -75,69 +86,46 @@ class MAQUETTE_PT_advanced(_Sidebar, bpy.types.Panel):
 
     def draw(self, context):
         properties = context.scene.maquette
-        column = self.layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
-        for name in ("negative_prompt", "prior", "effort", "texture_size"):
-            column.prop(properties, name)
+        settings = kinds.chosen(properties).settings
+        column = parts.form(self.layout)
+        if "negative_prompt" in settings:
+            column.prop(properties, "negative_prompt")
+        if "prior" in settings:
+            row = column.row(align=True)
+            row.prop(properties, "prior")
+            row.operator("maquette.browse_prior", text="", icon="FILEBROWSER")
+        for name in ("effort", "texture_size"):
+            if name in settings:
+                column.prop(properties, name)
+        if "place" in settings:
+            column.prop(properties, "object_name")
+            column.prop(properties, "collection")
 
 
-class MAQUETTE_PT_jobs(_Sidebar, bpy.types.Panel):
-    bl_idname = "MAQUETTE_PT_jobs"
-    bl_label = "Jobs"
+class MAQUETTE_PT_cameras(parts.Sidebar, bpy.types.Panel):
+    bl_idname = "MAQUETTE_PT_cameras"
+    bl_label = "Cameras"
     bl_parent_id = "MAQUETTE_PT_main"
-
-    @classmethod
-    def poll(cls, context):
-        return len(link.current().jobs) > 0
-
-    def draw(self, context):
-        for job in reversed(list(link.current().jobs)):
-            draw_job(self.layout.box(), context, job)
-
-
-def draw_job(box, context, job) -> None:
-    """One job: its prompt, then what it does, made, or died of."""
-    row = box.row()
-    row.label(text=job.spec.prompt, icon=JOB_ICONS.get(job.state, "SORTTIME"))
-    if not job.over:
-        row.operator("maquette.cancel", text="", icon="CANCEL").job = job.id
-        compat.progress_bar(box, job.fraction, words.progress(job))
-    else:
-        if job.object_name:
-            row.operator("maquette.show_result", text="", icon="RESTRICT_SELECT_OFF").job = job.id
-        row.operator("maquette.forget", text="", icon="X").job = job.id
-    if job.state == "FAILED" and job.error is not None:
-        message, hint = words.problem(job.error)
-        paragraph(box, context, message)
-        if hint:
-            paragraph(box, context, hint, icon="INFO")
-    for warning in job.warnings:
-        paragraph(box, context, warning, icon="INFO")
-    if job.nearest_known and not any(job.nearest_known[0] in warning for warning in job.warnings):
-        paragraph(box, context, f"Not in what this prior knows. Nearest: {', '.join(job.nearest_known)}", icon="INFO")
-
-
-class MAQUETTE_PT_connection(_Sidebar, bpy.types.Panel):
-    bl_idname = "MAQUETTE_PT_connection"
-    bl_label = "Connection"
-    bl_parent_id = "MAQUETTE_PT_main"
+    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         layout = self.layout
-        current = link.current()
-        row = layout.row()
-        row.label(text=current.state.value.capitalize(), icon=STATE_ICONS[current.state])
-        idle = current.state in (link.State.OFF, link.State.PROBLEM)
-        if not idle:
-            row.operator("maquette.disconnect", text="", icon="X")
-        if current.problem is not None:
-            message, hint = words.problem(current.problem)
-            paragraph(layout, context, message)
-            if hint:
-                paragraph(layout, context, hint, icon="INFO")
-        if idle:
-            layout.operator("maquette.connect")
+        properties = context.scene.maquette
+        column = parts.form(layout)
+        if kinds.chosen(properties).uses_rig:
+            column.prop(properties, "rig")
+            if properties.rig == "COLLECTION":
+                column.prop(properties, "rig_collection")
+        else:
+            parts.paragraph(layout, context, "This kind of work chooses its own views", icon="INFO")
+        column = parts.form(layout)
+        column.prop(properties, "rig_count")
+        column.prop(properties, "rig_elevation")
+        grid = layout.grid_flow(columns=2, even_columns=True, align=True)
+        for arrangement, label in (
+            ("RING", "Ring"), ("HEMISPHERE", "Hemisphere"), ("BOX", "Box"), ("VIEW", "From View"),
+        ):
+            grid.operator("maquette.place_cameras", text=label, icon="CAMERA_DATA").arrangement = arrangement
 
 
-CLASSES = (MAQUETTE_PT_main, MAQUETTE_PT_advanced, MAQUETTE_PT_jobs, MAQUETTE_PT_connection)
+CLASSES = (MAQUETTE_PT_main, MAQUETTE_PT_advanced, MAQUETTE_PT_cameras)

@@ -104,7 +104,13 @@ def make_png() -> Callable[[np.ndarray], bytes]:
 def addon(tmp_path, monkeypatch) -> Iterator[None]:
     """The add-on, registered, with the data folder of its hub in a temporary place."""
     import blender_addon
+    from blender_addon import compat
 
+    def folder(package: str, name: str) -> Path:
+        (tmp_path / "user" / name).mkdir(parents=True, exist_ok=True)
+        return tmp_path / "user" / name
+
+    monkeypatch.setattr(compat, "user_folder", folder)
     monkeypatch.setenv("MAQUETTE_DATA", str(tmp_path / "data"))
     (tmp_path / "data").mkdir()
     blender_addon.register()

@@ -6,11 +6,13 @@ from __future__ import annotations
 import json
 import math
 
+import addon_utils
 import bpy
 import numpy as np
 import pytest
 from mathutils import Matrix
 
+from blender_addon import compat
 from blender_addon.apply import placement, preview
 from blender_addon.apply.image import BrokenImage, image_from_png
 from blender_addon.apply.mesh import BrokenMesh
@@ -66,14 +68,67 @@ def test_material_graph(arrays):
     material = give(arrays).data.materials[0]
     nodes = {node.type: node for node in material.node_tree.nodes}
     surface = nodes["BSDF_PRINCIPLED"]
-    assert set(nodes) == {"BSDF_PRINCIPLED", "OUTPUT_MATERIAL", "TEX_IMAGE", "UVMAP", "FRAME"}
-    assert surface.inputs["Base Color"].links[0].from_node == nodes["TEX_IMAGE"]
-    assert nodes["TEX_IMAGE"].inputs["Vector"].links[0].from_node == nodes["UVMAP"]
-    assert nodes["UVMAP"].uv_map == "UVMap"
+    assert set(nodes) == {"BSDF_PRINCIPLED", "OUTPUT_MATERIAL", "GROUP", "FRAME"}
+    assert surface.inputs["Base Color"].links[0].from_node == nodes["GROUP"]
     assert nodes["OUTPUT_MATERIAL"].inputs["Surface"].links[0].from_node == surface
     assert surface.inputs["Roughness"].default_value == pytest.approx(0.3)
     assert surface.inputs["Metallic"].default_value == pytest.approx(0.8)
-    assert nodes["TEX_IMAGE"].parent == nodes["FRAME"]
+    assert nodes["GROUP"].parent == nodes["FRAME"]
+
+
+@pytest.mark.parametrize("grouped", [True, False])
+def test_the_picture_reaches_the_surface_with_and_without_a_group(arrays, grouped, monkeypatch):
+    monkeypatch.setattr(compat, "exporters_see_groups", lambda: grouped)
+    material = give(arrays).data.materials[0]
+    tree = bpy.data.node_groups[0] if grouped else material.node_tree
+    nodes = {node.type: node for node in tree.nodes}
+    assert nodes["TEX_IMAGE"].inputs["Vector"].links[0].from_node == nodes["UVMAP"]
+    assert nodes["UVMAP"].uv_map == "UVMap"
+    end = nodes["GROUP_OUTPUT" if grouped else "BSDF_PRINCIPLED"].inputs["Colour" if grouped else "Base Color"]
+    assert end.links[0].from_node == nodes["TEX_IMAGE"]
+
+
+def test_exporters_find_the_picture(arrays, tmp_path):
+    addon_utils.enable("io_scene_gltf2")
+    item = give(arrays)
+    item.select_set(True)
+    path = tmp_path / "ball.glb"
+    bpy.ops.export_scene.gltf(filepath=str(path), export_format="GLB", use_selection=True)
+    data = path.read_bytes()
+    head = json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
+    assert "baseColorTexture" in head["materials"][0]["pbrMetallicRoughness"] and len(head["images"]) == 1
+
+
+def test_a_scene_in_other_units_gets_the_right_size(arrays):
+    bpy.context.scene.unit_settings.scale_length = 0.01  # one unit is a centimetre
+    item = give(arrays)
+    bpy.context.view_layer.update()
+    assert item.dimensions.z == pytest.approx(100.0, abs=1e-4) and item.scale[:] == (1.0, 1.0, 1.0)
+
+
+def test_textures_as_files_lie_beside_the_file_and_never_overwrite(arrays, tmp_path):
+    first = give(arrays, external_images=True)
+    assert bpy.data.images[0].packed_file is not None  # never saved: there is no beside
+    bpy.data.objects.remove(first)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    (tmp_path / "textures").mkdir()
+    (tmp_path / "textures" / "Red_ball_001.png").write_bytes(b"the artist's own")
+    give(arrays, external_images=True)
+    image = bpy.data.images["Red ball.001"]
+    assert image.packed_file is None and image.filepath == "//textures/Red_ball_001_001.png"
+    assert (tmp_path / "textures" / "Red_ball_001_001.png").read_bytes() == arrays["base_colour"].tobytes()
+    assert (tmp_path / "textures" / "Red_ball_001.png").read_bytes() == b"the artist's own"
+    assert tuple(image.size) == (16, 16)
+
+
+def test_the_active_collection_is_used_where_asked_for(arrays):
+    own = bpy.data.collections.new("Props")
+    bpy.context.scene.collection.children.link(own)
+    bpy.context.view_layer.active_layer_collection = bpy.context.view_layer.layer_collection.children["Props"]
+    item = give(arrays, place=placement.take_place(bpy.context, "ORIGIN", "ACTIVE"))
+    assert [one.name for one in item.users_collection] == ["Props"]
+    gone = placement.Place(bpy.context.scene.name, collection="Removed meanwhile")
+    assert [one.name for one in give(arrays, place=gone).users_collection] == ["Maquette"]
 
 
 def test_material_values_out_of_range_are_clamped(arrays):
@@ -207,11 +262,15 @@ def test_result_takes_the_previews_place(arrays):
     own = bpy.data.collections.new("Kitchen")
     bpy.context.scene.collection.children.link(own)
     own.objects.link(item)
+    item.modifiers.new("Bend it", "SIMPLE_DEFORM")
+    child = bpy.data.objects.new("label", None)
+    child.parent = item
     result = give(arrays)
+    assert [one.name for one in result.modifiers] == ["Bend it"] and child.parent == result
     assert np.allclose(result.location, (5.0, 0.0, 0.0))
     assert {collection.name for collection in result.users_collection} == {"Maquette", "Kitchen"}
     assert preview.find(JOB) is None
-    assert inventory()["objects"] == ["Red ball"]
+    assert inventory()["objects"] == ["Red ball", "label"]
     assert inventory()["meshes"] == ["Red ball"]
     assert inventory()["materials"] == ["Red ball"]
 

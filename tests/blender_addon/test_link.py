@@ -10,7 +10,7 @@ import bpy
 import numpy as np
 import pytest
 
-from blender_addon import link, scripting, wire
+from blender_addon import connection, link, preferences, scripting, ticking, wire
 from blender_addon.apply import preview
 
 
@@ -160,7 +160,7 @@ def test_an_undone_preview_does_not_come_back(fake_hub):
     ghost = bpy.data.objects.new("Ball (preview)", bpy.data.meshes.new("Ball (preview)"))  # what an undo brings back
     ghost[preview.JOB_PROPERTY] = job.id
     bpy.context.scene.collection.objects.link(ghost)
-    link._after_undo_or_load()
+    ticking._after_undo_or_load()
     link.current().pump()
     assert [item.name for item in bpy.data.objects] == ["Ball"]
 
@@ -173,10 +173,7 @@ def test_no_python_thread_is_made(fake_hub):
 
 
 def test_previews_can_be_turned_off(fake_hub, monkeypatch):
-    class Quiet:
-        address, python, show_preview = "", "", False
-
-    monkeypatch.setattr(link.preferences, "settings", Quiet)
+    monkeypatch.setattr(preferences._DEFAULTS, "show_preview", False)
     job = press("ball")
     pump_until(lambda: job.previews > 0)
     assert preview.find(job.id) is None
@@ -190,7 +187,7 @@ def test_the_wrong_key_is_told(fake_hub, tmp_path):
     job = press("ball")
     with pytest.raises(wire.errors.NotAllowed, match="Wrong key"):
         link.current().wait(job.id, timeout=20.0)
-    assert link.current().state is link.State.PROBLEM
+    assert link.current().state is link.State.WRONG_KEY
     file.write_text(file.read_text().replace("cd" * 32, "ab" * 32))
     assert bpy.ops.maquette.connect() == {"FINISHED"}  # takes the waiting job up again
     link.current().wait(job.id, timeout=20.0)
@@ -200,9 +197,9 @@ def test_the_wrong_key_is_told(fake_hub, tmp_path):
 def test_a_hub_that_cannot_start_is_tried_again_and_then_explained(addon, tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text("import sys; sys.exit('there is no backend here')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(link, "START_PAUSE_S", 0.1)
+    monkeypatch.setattr(connection, "START_PAUSE_S", 0.1)
     job = press("ball")
     with pytest.raises(wire.errors.NotConnected, match="there is no backend here"):
         link.current().wait(job.id, timeout=30.0)
-    assert link.current()._starts == link.START_TRIES
+    assert link.current().connection._starts == connection.START_TRIES
     assert link.current().state is link.State.PROBLEM and not job.over

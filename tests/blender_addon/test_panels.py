@@ -9,10 +9,9 @@ from types import SimpleNamespace
 import bpy
 import pytest
 
-from blender_addon import link, wire, words
+from blender_addon import link, panels, wire, words
 from blender_addon.apply.placement import Place
 from blender_addon.jobs import Job
-from blender_addon.panels import sidebar
 
 
 class Recorder:
@@ -24,13 +23,14 @@ class Recorder:
     def _child(self, **_):
         return Recorder(self.written)
 
-    row = column = box = _child
+    row = column = box = grid_flow = _child
 
-    def label(self, text="", icon="NONE"):
+    def label(self, text="", icon="NONE", translate=True):
         self._known_icon(icon)
         self.written.append(text)
 
-    def prop(self, data, name, text=None):
+    def prop(self, data, name, text=None, icon="NONE", expand=False, invert_checkbox=False):
+        self._known_icon(icon)
         assert name in data.bl_rna.properties, name
         self.written.append(f"<{name}>")
 
@@ -40,6 +40,14 @@ class Recorder:
         self._known_icon(icon)
         self.written.append(f"[{idname}]")
         return SimpleNamespace(**{one.identifier: "" for one in properties})
+
+    def template_icon(self, number, scale):
+        assert number > 0
+        self.written.append("<picture>")
+
+    def template_ID(self, data, name, unlink=None):
+        assert name in data.bl_rna.properties, name
+        self.written.append(f"<{name}>")
 
     def progress(self, factor, text, type):
         assert 0.0 <= factor <= 1.0
@@ -52,14 +60,14 @@ class Recorder:
 
 def drawn() -> str:
     recorder = Recorder()
-    for panel in sidebar.CLASSES:
+    for panel in panels.CLASSES:
         if not hasattr(panel, "poll") or panel.poll(bpy.context):
             panel.draw(SimpleNamespace(layout=recorder), bpy.context)
     return "\n".join(recorder.written)
 
 
 def add_job(state: str, **values) -> Job:
-    job = Job(wire.client.new_job_id(), wire.messages.TextTo3DSpec("a tall tower"), Place("Scene"), 0.0, state=state)
+    job = Job(wire.client.new_job_id(), wire.specs.TextTo3DSpec("a tall tower"), Place("Scene"), 0.0, state=state)
     for name, value in values.items():
         setattr(job, name, value)
     link.current().jobs.add(job)

@@ -13,15 +13,18 @@ import bpy
 import pytest
 
 import blender_addon
-from blender_addon import addresses, link, local_hub, preferences, wire
+from blender_addon import addresses, local_hub, preferences, ticking, wire
 
-OPERATORS = ("generate", "cancel", "connect", "disconnect", "dice", "forget", "show_result")
+OPERATORS = (
+    "generate", "cancel", "connect", "disconnect", "dice", "forget", "show_result", "pause", "resume", "retry", "reuse",
+    "vary", "bring", "delete", "publish", "place_cameras", "install", "paste_pairing", "log",
+)
 
 
 def snapshot() -> tuple:
-    handlers = tuple(len(getattr(bpy.app.handlers, name)) for name in link._HANDLERS)
+    handlers = tuple(len(getattr(bpy.app.handlers, name)) for name in ticking.HANDLERS)
     classes = {name for name in dir(bpy.types) if name.startswith("MAQUETTE")}
-    return handlers, classes, hasattr(bpy.types.Scene, "maquette"), bpy.app.timers.is_registered(link._tick)
+    return handlers, classes, hasattr(bpy.types.Scene, "maquette"), bpy.app.timers.is_registered(ticking.tick)
 
 
 def test_register_and_unregister_twenty_times():
@@ -30,7 +33,7 @@ def test_register_and_unregister_twenty_times():
         blender_addon.register()
         for name in OPERATORS:
             assert getattr(bpy.ops.maquette, name).get_rna_type() is not None
-        assert bpy.app.timers.is_registered(link._tick)
+        assert bpy.app.timers.is_registered(ticking.tick)
         assert bpy.context.scene.maquette.preset == "draft"
         blender_addon.unregister()
     assert snapshot() == before
@@ -47,7 +50,7 @@ def test_enabling_through_blender_gives_preferences():
 
 
 def test_the_timer_says_when_it_wants_to_run_again(addon):
-    assert link._tick() == link.TICK_IDLE_S
+    assert ticking.tick() == ticking.TICK_IDLE_S
 
 
 def test_manifest_is_accepted_by_blenders_own_tool(capfd):

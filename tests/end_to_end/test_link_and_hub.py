@@ -18,7 +18,7 @@ os.environ.setdefault("BLENDER_USER_RESOURCES", tempfile.mkdtemp(prefix="maquett
 import bpy  # noqa: E402
 
 import blender_addon  # noqa: E402
-from blender_addon import link, scripting  # noqa: E402
+from blender_addon import connection, link, scripting  # noqa: E402
 from blender_addon.apply import preview  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,7 +74,7 @@ def test_cancel_frees_the_worker_within_a_second(addon):
 
 @pytest.mark.slow
 def test_a_killed_hub_is_started_again_and_the_job_goes_on(addon, monkeypatch):
-    monkeypatch.setattr(link, "RESTART_AFTER_S", 0.0)
+    monkeypatch.setattr(connection, "RESTART_AFTER_S", 0.0)
     handle = scripting.generate("a red mushroom", seed=1)
     job = link.current().jobs.get(handle.id)
     pump_until(lambda: job.state == "RUNNING" and job.fraction > 0.0, START_LIMIT_S)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators of the history: use the settings again, vary, bring back, delete, publish as an asset, turn the page."""
+
+import bpy
+
+from .. import assets, kinds, link, scripting, wire
+
+# No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
+
+
+class MAQUETTE_OT_reuse(bpy.types.Operator):
+    bl_idname = "maquette.reuse"
+    bl_label = "Reuse Settings"
+    bl_description = "Put prompt, seed and settings of this job back into the panel"
+    bl_options = {"REGISTER", "UNDO"}
+
+    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
+
+    def execute(self, context):
+        record = link.current().history.get(self.job)
+        if record is None:
+            self.report({"ERROR"}, "The history has no such job any more")
+            return {"CANCELLED"}
+        fill(context.scene.maquette, record)
+        return {"FINISHED"}
+
+
+def fill(properties, record) -> None:
+    """The panel as it stood when the job was asked for. What the panel cannot hold stays as it is."""
+    if any(one.kind == record.kind for one in kinds.offered()):
+        properties.kind = record.kind
+    properties.prompt_text = None
+    values = dict(record.spec, object_name=record.spec.get("name", ""))
+    seed = record.seed if record.seed is not None else values.get("seed")
+    values.pop("seed", None)
+    for name, value in values.items():
+        known = properties.bl_rna.properties.get(name)
+        if known is None or value is None or name == "name":
+            continue
+        if known.type == "ENUM":
+            if str(value) in known.enum_items:
+                setattr(properties, name, str(value))
+        elif known.type in ("STRING", "FLOAT", "INT", "BOOLEAN"):
+            setattr(properties, name, value)
+    if seed is not None and 0 <= seed <= link.SEED_LIMIT:
+        properties.seed, properties.randomise = seed, False
+
+
+class MAQUETTE_OT_vary(bpy.types.Operator):
+    bl_idname = "maquette.vary"
+    bl_label = "Vary"
+    bl_description = "Ask for the same with another seed"
+    bl_options = {"REGISTER"}
+
+    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
+
+    def execute(self, context):
+        try:
+            scripting.again(self.job, new_seed=True)
+        except wire.errors.MaquetteError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_bring(bpy.types.Operator):
+    bl_idname = "maquette.bring"
+    bl_label = "Bring into the Scene"
+    bl_description = "Put this result into the open file, at the place that the panel names"
+    bl_options = {"REGISTER"}
+
+    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
+
+    def execute(self, context):
+        try:
+            scripting.bring(self.job, context.scene.maquette.place)
+        except wire.errors.MaquetteError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_delete(bpy.types.Operator):
+    bl_idname = "maquette.delete"
+    bl_label = "Delete from History"
+    bl_description = "Strike this job out of the history, its kept result and picture too. Objects in scenes stay"
+    bl_options = {"REGISTER"}
+
+    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_confirm(self, event)
+
+    def execute(self, context):
+        link.current().delete(self.job)
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_page(bpy.types.Operator):
+    bl_idname = "maquette.page"
+    bl_label = "Turn the Page"
+    bl_description = "Show older or newer jobs"
+    bl_options = {"REGISTER", "INTERNAL"}
+
+    step: bpy.props.IntProperty(default=1)
+
+    def execute(self, context):
+        view = context.window_manager.maquette
+        view.page = max(0, view.page + self.step)
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_publish(bpy.types.Operator):
+    bl_idname = "maquette.publish"
+    bl_label = "Publish as Asset"
+    bl_description = "Copy the active object into an asset library, with preview, tags and a catalogue"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        complaint = assets.complaint(context.object)
+        if complaint:
+            cls.poll_message_set(complaint)
+        return not complaint
+
+    def execute(self, context):
+        try:
+            path = assets.publish(context.object)
+        except wire.errors.MaquetteError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.report({"INFO"}, f"Published to {path}")
+        return {"FINISHED"}
+
+
+CLASSES = (
+    MAQUETTE_OT_reuse, MAQUETTE_OT_vary, MAQUETTE_OT_bring, MAQUETTE_OT_delete, MAQUETTE_OT_page, MAQUETTE_OT_publish,
+)

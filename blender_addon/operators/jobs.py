@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators of the queue: cancel, pause, go on, try again, find the object, take off the list."""
+
+import bpy
+
+from .. import link, scripting, wire
+
+# No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
+
+
+def found(operator):
+    """The job that an operator is about; None, and reported, when this session has no such job."""
+    job = link.current().jobs.get(operator.job)
+    if job is None:
+        operator.report({"ERROR"}, f"This session has no job {operator.job}")
+    return job
+
+
+class MAQUETTE_OT_cancel(bpy.types.Operator):
+    bl_idname = "maquette.cancel"
+    bl_label = "Cancel"
+    bl_description = "End this job. Other jobs go on"
+    bl_options = {"REGISTER"}
+
+    job: bpy.props.StringProperty(name="Job", description="Id of the job; empty for the newest", default="")
+
+    @classmethod
+    def poll(cls, context):
+        if not link.current().jobs.running():
+            cls.poll_message_set("No job is running")
+            return False
+        return True
+
+    def execute(self, context):
+        self.job = self.job or link.current().jobs.running()[-1].id
+        if found(self) is None:
+            return {"CANCELLED"}
+        link.current().cancel(self.job)
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_pause(bpy.types.Operator):
+    bl_idname = "maquette.pause"
+    bl_label = "Pause"
+    bl_description = "Let this job rest, so that others get their turn. It keeps what it has done"
+    bl_options = {"REGISTER"}
+
+    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
+
+    def execute(self, context):
+        if found(self) is None:
+            return {"CANCELLED"}
+        link.current().pause(self.job)
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_resume(bpy.types.Operator):
+    bl_idname = "maquette.resume"
+    bl_label = "Continue"
+    bl_description = "Let this job go on where it paused"
+    bl_options = {"REGISTER"}
+
+    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
+
+    def execute(self, context):
+        if found(self) is None:
+            return {"CANCELLED"}
+        link.current().resume(self.job)
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_retry(bpy.types.Operator):
+    bl_idname = "maquette.retry"
+    bl_label = "Try Again"
+    bl_description = "Ask for the same once more: same prompt, same settings, same seed"
+    bl_options = {"REGISTER"}
+
+    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
+
+    def execute(self, context):
+        try:
+            scripting.again(self.job)
+        except wire.errors.MaquetteError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        link.current().jobs.forget(self.job)
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_show_result(bpy.types.Operator):
+    bl_idname = "maquette.show_result"
+    bl_label = "Select Result"
+    bl_description = "Select the object that this job made"
+    bl_options = {"REGISTER", "UNDO"}
+
+    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
+
+    def execute(self, context):
+        record = link.current().history.get(self.job)
+        job = link.current().jobs.get(self.job)
+        name = (job.object_name if job is not None else "") or (record.object_name if record is not None else "")
+        item = context.view_layer.objects.get(name) if name else None
+        if item is None:
+            self.report({"WARNING"}, "The object is not in this view layer any more")
+            return {"CANCELLED"}
+        for other in context.selected_objects:
+            other.select_set(False)
+        item.select_set(True)
+        context.view_layer.objects.active = item
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_forget(bpy.types.Operator):
+    bl_idname = "maquette.forget"
+    bl_label = "Remove from List"
+    bl_description = "Take this ended job off the list. Its object stays, and so does its place in the history"
+    bl_options = {"REGISTER"}
+
+    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
+
+    def execute(self, context):
+        link.current().jobs.forget(self.job)
+        return {"FINISHED"}
+
+
+CLASSES = (
+    MAQUETTE_OT_cancel, MAQUETTE_OT_pause, MAQUETTE_OT_resume, MAQUETTE_OT_retry, MAQUETTE_OT_show_result,
+    MAQUETTE_OT_forget,
+)

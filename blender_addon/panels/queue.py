@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The jobs that this Blender minds: what each does, how far it is, and the buttons for it."""
+
+import bpy
+
+from .. import compat, link, mending, thumbnails, words
+from . import parts
+
+ICONS = {"DONE": "CHECKMARK", "KEPT": "FILE_TICK", "FAILED": "ERROR", "CANCELLED": "X", "PAUSED": "PAUSE"}
+PICTURE_SCALE = 3.2
+PAUSABLE = ("QUEUED", "LEASED", "RUNNING", "RETRY_WAIT")
+
+
+class MAQUETTE_PT_jobs(parts.Sidebar, bpy.types.Panel):
+    bl_idname = "MAQUETTE_PT_jobs"
+    bl_label = "Jobs"
+    bl_parent_id = "MAQUETTE_PT_main"
+
+    @classmethod
+    def poll(cls, context):
+        return len(link.current().jobs) > 0
+
+    def draw(self, context):
+        for job in reversed(list(link.current().jobs)):
+            draw_job(self.layout.box(), context, job)
+
+
+def draw_job(box, context, job) -> None:
+    """One job: picture and prompt, then what it does, made, or died of."""
+    row = box.row()
+    picture = thumbnails.icon(job.id, link.current().history.picture(job.id))
+    if picture:
+        row.column().template_icon(picture, scale=PICTURE_SCALE)
+    column = row.column()
+    head = column.row(align=True)
+    head.label(text=job.prompt, icon=ICONS.get(job.state, "SORTTIME"), translate=False)
+    if not job.over:
+        if job.state == "PAUSED":
+            head.operator("maquette.resume", text="", icon="PLAY").job = job.id
+        elif job.state in PAUSABLE:
+            head.operator("maquette.pause", text="", icon="PAUSE").job = job.id
+        head.operator("maquette.cancel", text="", icon="CANCEL").job = job.id
+        compat.progress_bar(column, job.fraction, words.progress(job))
+    else:
+        if job.object_name:
+            head.operator("maquette.show_result", text="", icon="RESTRICT_SELECT_OFF").job = job.id
+            head.operator("maquette.vary", text="", icon="MOD_PARTICLES").job = job.id
+        elif job.state == "KEPT":
+            head.operator("maquette.bring", text="", icon="IMPORT").job = job.id
+        head.operator("maquette.forget", text="", icon="X").job = job.id
+        seed = job.report.get("seed")
+        if job.state == "DONE" and seed is not None:
+            column.label(text=words.say("seed {seed}", seed=seed), translate=False)
+        elif job.state in ("KEPT", "CANCELLED"):
+            column.label(text=words.say(job.words), translate=False)
+    if job.state == "FAILED" and job.error is not None:
+        parts.error(box, context, job.error, mending.of_job(job.error, job.id), indent=8)
+    elif job.state == "CANCELLED":
+        button = box.operator("maquette.retry", icon="FILE_REFRESH")
+        button.job = job.id
+    for warning in job.warnings:
+        parts.paragraph(box, context, warning, icon="INFO", indent=8)
+    if job.nearest_known and not any(job.nearest_known[0] in warning for warning in job.warnings):
+        known = words.say("Not in what this prior knows. Nearest: {known}", known=", ".join(job.nearest_known))
+        parts.paragraph(box, context, known, icon="INFO", indent=8)
+
+
+CLASSES = (MAQUETTE_PT_jobs,)
