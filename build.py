@@ -4,8 +4,11 @@
 
     python3 build.py env                                  make or update the environment in .venv
     python3 build.py demo "PROMPT" [--out DIR] [...]      a sentence becomes a textured mesh in a Blender scene
-    python3 build.py test [pytest arguments]              lint, types, tests
+    python3 build.py test [--blenders 4.2,5.0] [pytest arguments]     lint, types, tests
     python3 build.py addon [--out DIR]                    the add-on's zips for Blender, into dist
+
+The zips are tested in Blender 4.5. --blenders names other versions that they are tested in too; each gets an
+environment of its own under build/blenders (about 1 GB; 5.1 and later need a python3.13 on the PATH).
 
 Blender as a Python module (bpy 4.5) exists for Python 3.11 only, so that is the version the environment is made with.
 An environment whose requirements have not changed is reused at once: a stamp in it holds their hash.
@@ -130,6 +133,34 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 
+def make_blender(version: str) -> None:
+    """An environment with nothing but this version of Blender's module, under build/blenders, made once."""
+    own = ".".join(map(str, PYTHON))
+    try:
+        numbers = tuple(int(part) for part in version.split("."))
+    except ValueError:
+        raise Stop(f"{version!r} is no version of Blender; --blenders wants numbers such as 4.2,5.0") from None
+    if version == "4.5":
+        return  # the one of the environment
+    wanted = "3.13" if numbers >= (5, 1) else own
+    base = find_python() if wanted == own else shutil.which(f"python{wanted}")
+    if base is None:
+        raise Stop(f"Blender {version} needs Python {wanted}, and no python{wanted} is on the PATH.")
+    folder = ROOT / "build" / "blenders" / version
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    if python.exists() and subprocess.run([str(python), "-c", "import bpy"], capture_output=True).returncode == 0:
+        return
+    print(f"Making an environment with Blender {version} (about 1 GB).", flush=True)
+    run([base, "-m", "venv", folder], f"make the environment of Blender {version}", "Is the venv module installed?")
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "-qq", "--progress-bar", "off"]
+    run([*pip, f"bpy=={version}.*"], f"install Blender {version}", "Look at pip's message above.")
+
+
+def missing_for_window() -> list[str]:
+    """What the tests in Blender's window lack on this machine."""
+    return [name for name in ("blender", "Xvfb") if shutil.which(name) is None]
+
+
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
@@ -139,20 +170,34 @@ def test(arguments: list[str]) -> int:
     The tests that load Blender run in a process of their own, apart from those that load torch: both bring large
     native libraries, and a user never has the two in one process either.
     """
-    python = make_environment()
+    python, variables = make_environment(), environment()
+    if arguments[:1] == ["--blenders"]:
+        if len(arguments) < 2:
+            raise Stop("--blenders wants versions of Blender, for example: --blenders 4.2,5.0")
+        variables["MAQUETTE_BLENDERS"] = arguments[1]
+        for version in filter(None, arguments[1].split(",")):
+            make_blender(version)
+        arguments = arguments[2:]
+    left_out = ""
     steps: list[tuple[str, list[str]]] = [("lint", ["-m", "ruff", "check", "."]), ("types", ["-m", "mypy"])]
     if arguments:
         steps.append(("tests", ["-m", "pytest", *arguments]))
     else:
         inside = ["tests/blender_addon", "tests/end_to_end"]
-        apart = [f"--ignore={folder}" for folder in inside]
+        apart = [f"--ignore={folder}" for folder in (*inside, "tests/gui")]
         steps.append(("tests", ["-m", "pytest", "tests", *apart]))
         steps.append(("tests in Blender", ["-m", "pytest", *inside]))
+        if missing_for_window():
+            left_out = f"tests in Blender's window: they need {' and '.join(missing_for_window())}"
+        else:
+            steps.append(("tests in Blender's window", ["-m", "pytest", "tests/gui"]))
     failed = []
     for name, step in steps:
         print(f"== {name}", flush=True)
-        if subprocess.run([str(python), *step], cwd=ROOT, env=environment()).returncode != 0:
+        if subprocess.run([str(python), *step], cwd=ROOT, env=variables).returncode != 0:
             failed.append(name)
+    if left_out:
+        print(f"== left out: {left_out}", flush=True)
     print(f"== failed: {', '.join(failed)}" if failed else "== all passed", flush=True)
     return 1 if failed else 0
 
