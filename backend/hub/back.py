@@ -17,10 +17,13 @@ from typing import Any
 from backend import __version__
 from backend.hub import states
 from backend.hub.blobs import BlobStore
-from backend.hub.desk import Desk
+from backend.hub.desk import Desk, devices_of, model_of
 from backend.hub.executors import Executor
 from backend.hub.executors.environment import FRESH_PROCESS
-from backend.hub.states import Done, Failure, GivenBack, NoWorker, Started, WorkerLost
+from backend.hub.pool import Pool, memory_of
+from backend.hub.scheduler import Place
+from backend.hub.shelf import Shelf
+from backend.hub.states import Done, Failure, GivenBack, NoWorker, Paused, Started, WorkerLost
 from backend.hub.store import JobRow
 from backend.hub.streams import Source, Streams
 from backend.hub.wire import Gone, Port, Received
@@ -29,6 +32,7 @@ from protocol.errors import (
     LeaseLost,
     MaquetteError,
     NotAllowed,
+    OutOfMemory,
     UnknownBlob,
     UnknownSession,
     UnknownType,
@@ -40,6 +44,7 @@ from protocol.messages import Ack, BlobCheck, BlobGet, BlobNeed, BlobOk, BlobPut
 from protocol.worker_messages import (
     WORKER_TO_HUB,
     Beat,
+    Checkpoint,
     Failed,
     Goodbye,
     Lease,
@@ -49,6 +54,8 @@ from protocol.worker_messages import (
     WorkerCancel,
     WorkerEphemeral,
     WorkerEvent,
+    WorkerPause,
+    WorkerPaused,
 )
 
 log = logging.getLogger("maquette.hub")
@@ -93,15 +100,19 @@ class Back:
         self._clock = clock
         self._workers: dict[str, _Worker] = {}
         self._by_peer: dict[bytes, _Worker] = {}
+        self.pool = Pool(executor, clock)
+        self.shelf = Shelf(desk.store)
+        self.draining = False
         self._stillborn = 0
         self._ticked = clock()
         self._orphans: dict[str, float] = {}  # job whose worker has not come back yet -> when it is given up
         self._handlers: dict[type[Message], Callable[[_Worker, Any, bytes], None]] = {
             Beat: self._beat, WorkerEvent: self._event, WorkerEphemeral: self._ephemeral, Result: self._result,
             Failed: self._failed, Goodbye: self._goodbye, BlobCheck: self._blob_check, BlobPut: self._blob_put,
-            BlobGet: self._blob_get, Credit: self._credit,
+            BlobGet: self._blob_get, Credit: self._credit, Checkpoint: self._checkpoint, WorkerPaused: self._paused,
         }
         desk.send_lease = self._send_lease
+        desk.send_pause = self._send_pause
         desk.send_cancel = self._send_cancel
 
     @property
@@ -161,9 +172,8 @@ class Back:
                 continue
             self._orphans.pop(job.id, None)
             worker.job, worker.fence, worker.told = job.id, job.life.fence, 0.0
-            self.executor.start(job.id, job.life.fence, worker.name, _gpus(job))
-            if job.life.state == states.CANCEL_REQ:
-                self._send_cancel(job)
+            self.executor.start(job.id, job.life.fence, worker.name, devices_of(job))
+            self._remind(job)
         if message.job and (message.job, message.fence) != (worker.job, worker.fence):
             self.port.try_send(peer, WorkerCancel(message.job, message.fence))
         self.dispatch()
@@ -175,10 +185,10 @@ class Back:
             self.port.try_send(worker.peer, WorkerCancel(*holds))  # an old lease: drop it
         elif worker.job and self._clock() - worker.told > RESEND_SECONDS:
             job = self.desk.store.job(worker.job)
-            if job.life.state == states.CANCEL_REQ:
-                self._send_cancel(job)
-            elif not message.job and job.life.state == states.LEASED:
+            if not message.job and job.life.state == states.LEASED:
                 self._send_lease(job)
+            else:
+                self._remind(job)
 
     def _leased(self, worker: _Worker, name: str, fence: int) -> JobRow:
         job = self.desk.store.job(name)
@@ -189,6 +199,7 @@ class Back:
     def _event(self, worker: _Worker, message: WorkerEvent, id: bytes) -> None:
         job = self._leased(worker, message.job, message.fence)
         if message.kind == "started":
+            self.pool.began(worker.name, self._slot(worker.name), model_of(job))
             self.desk.apply(job, Started())
         else:
             self.desk.warn(job.id, message.fence, message.number, message.text)
@@ -201,7 +212,7 @@ class Back:
     def _ended(self, worker: _Worker, name: str, fence: int) -> bool:
         """A repeat of a last report that is already written down, or was settled otherwise (a cancel)."""
         job = self.desk.store.job(name)
-        return job.life.fence == fence and job.life.state in states.FINAL
+        return job.life.fence == fence and not job.life.worker
 
     def _result(self, worker: _Worker, message: Result, id: bytes) -> None:
         if not self._ended(worker, message.job, message.fence):
@@ -216,14 +227,29 @@ class Back:
         if not self._ended(worker, message.job, message.fence):
             job = self._leased(worker, message.job, message.fence)
             message.error.attempt = job.life.attempt
+            if message.error.code == OutOfMemory.code:
+                self.desk.outgrew(job.id, memory_of(job, self._places()))
             self.desk.apply(job, Failure(message.error))
         self._free(worker, message.job, message.fence, id)
+
+    def _paused(self, worker: _Worker, message: WorkerPaused, id: bytes) -> None:
+        if not self._ended(worker, message.job, message.fence):
+            self.desk.apply(self._leased(worker, message.job, message.fence), Paused())
+        self._free(worker, message.job, message.fence, id)
+
+    def _checkpoint(self, worker: _Worker, message: Checkpoint, id: bytes) -> None:
+        job = self._leased(worker, message.job, message.fence)
+        if not self.blobs.has(message.hash):
+            raise UnknownBlob("The checkpoint was not uploaded.", detail={"hash": message.hash})
+        self.shelf.keep_checkpoint(job.id, message.fence, message.number, message.hash, message.size)
+        self.port.try_send(worker.peer, Ack(message.job, message.number), id)
 
     def _free(self, worker: _Worker, job: str, fence: int, id: bytes) -> None:
         self.port.try_send(worker.peer, Ack(job), id)
         self.executor.end(job, fence)
         if (worker.job, worker.fence) == (job, fence):
             worker.job, worker.fence, worker.cancel_at = "", 0, None
+            self.pool.ended(worker.name)
         self.dispatch()
 
     def _goodbye(self, worker: _Worker, message: Goodbye, id: bytes) -> None:
@@ -252,7 +278,10 @@ class Back:
 
     def _source(self, worker: _Worker, digest: bytes) -> Source:
         """Bytes that the worker's own job needs. Raises UnknownBlob."""
-        if worker.job and any(one.hash == digest for one in self.desk.store.inputs(worker.job)):
+        if worker.job and (
+            self.shelf.checkpoint(worker.job)[0] == digest
+            or any(one.hash == digest for one in self.desk.store.inputs(worker.job))
+        ):
             return Source.of_file(self.blobs.open(digest))
         raise UnknownBlob("These bytes are no input of the worker's job.", detail={"hash": digest})
 
@@ -277,27 +306,45 @@ class Back:
         return moved
 
     def dispatch(self) -> None:
-        """Give waiting jobs to workers that have none."""
-        for worker in list(self._workers.values()):
-            if worker.job or not self.executor.room(worker.name):
-                continue
-            job = self.desk.next_queued()
-            if job is None or not self.executor.room(worker.name, _gpus(job)):
-                return  # the next job waits until enough devices are idle, and nobody overtakes it
-            self.desk.lease(job, worker.name)
+        """Give waiting jobs to idle workers; none while the hub stops, or while there is no room for results."""
+        while len(self.desk.scheduler) and not self.draining and self.blobs.has_room():
+            found = self.desk.next(self._places(), self.executor.room)
+            if found is None:
+                return
+            job, place = found
+            self.desk.lease(job, place.worker, place.slot)
+
+    def _places(self) -> list[Place]:
+        return self.pool.places({one.name: (not one.job, one.caps) for one in self._workers.values()})
+
+    def _slot(self, worker: str) -> str:
+        return next((one.slot for one in self._places() if one.worker == worker), worker)
 
     def _send_lease(self, job: JobRow) -> None:
         worker = self._workers.get(job.life.worker)
         if worker is None:
             return
         worker.job, worker.fence, worker.told = job.id, job.life.fence, self._clock()
-        handle = self.executor.start(job.id, job.life.fence, worker.name, _gpus(job))
+        handle = self.executor.start(job.id, job.life.fence, worker.name, devices_of(job))
         devices = handle.devices if handle is not None else ("",)
         self.port.try_send(
             worker.peer,
             Lease(job.id, job.life.attempt, job.life.fence, SILENT_SECONDS, job.kind, job.spec,
-                  self.desk.store.inputs(job.id), devices),
+                  self.desk.store.inputs(job.id), devices, *self.shelf.checkpoint(job.id), 0.5**job.life.lowered),
         )
+
+    def _remind(self, job: JobRow) -> None:
+        """Say again what the worker of this job was told, in case it got lost."""
+        if job.life.state == states.CANCEL_REQ:
+            self._send_cancel(job)
+        elif job.life.state == states.PAUSE_REQ:
+            self._send_pause(job)
+
+    def _send_pause(self, job: JobRow) -> None:
+        worker = self._workers.get(job.life.worker)
+        if worker is not None:
+            worker.told = self._clock()
+            self.port.try_send(worker.peer, WorkerPause(job.id, job.life.fence))
 
     def _send_cancel(self, job: JobRow) -> None:
         worker = self._workers.get(job.life.worker)
@@ -307,6 +354,24 @@ class Back:
         if worker.cancel_at is None:
             worker.cancel_at = self._clock()
         self.port.try_send(worker.peer, WorkerCancel(job.id, job.life.fence))
+
+    def drain(self) -> None:
+        """Lease nothing more; workers end after the job at hand, and no new ones come."""
+        self.draining = True
+        self.executor.drain()
+        for worker in self._workers.values():
+            self.port.try_send(worker.peer, Stop(False))
+
+    def save_all(self) -> None:
+        """Ask for a checkpoint of everything that runs; the jobs go back into the queue."""
+        for worker in self._workers.values():
+            if worker.job:
+                self.port.try_send(worker.peer, WorkerPause(worker.job, worker.fence))
+
+    @property
+    def working(self) -> int:
+        """How many workers hold a job."""
+        return sum(bool(one.job) for one in self._workers.values())
 
     def stop_workers(self) -> None:
         """Ask every worker to give its job back and end."""
@@ -372,14 +437,9 @@ class Back:
 
     def _forget(self, worker: _Worker) -> None:
         worker.streams.end_all()
+        self.pool.gone(worker.name)
         self._workers.pop(worker.name, None)
         self._by_peer.pop(worker.peer, None)
-
-
-def _gpus(job: JobRow) -> int:
-    """How many devices a job asks for."""
-    asked = job.spec.get("gpus", 1)
-    return asked if type(asked) is int else 1
 
 
 def _crash(code: int) -> MaquetteError:

@@ -59,6 +59,10 @@ class BlobStore:
         """Whether the blob is here, whole."""
         return self.path(digest).exists()
 
+    def has_room(self) -> bool:
+        """Whether the disk has more than the reserve."""
+        return self._free(self.folder) >= self._reserve
+
     def require_space(self, need: int) -> None:
         """Raises OutOfSpace when `need` bytes would use up the reserve."""
         free = self._free(self.folder)

@@ -56,14 +56,6 @@ class Place:
     worked: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What a user may have. weight: share beside others. running: jobs at once, 0 for any number."""
-
-    weight: float = 1.0
-    running: int = 0
-
-
 @dataclass(slots=True)
 class _Running:
     user: str
@@ -74,10 +66,13 @@ class _Running:
 
 
 class Scheduler:
-    """The queue and the accounts. Times are seconds of any steady clock. shares: what each user may have."""
+    """The queue and the accounts. Times are seconds of any steady clock.
 
-    def __init__(self, shares: Callable[[str], Share] = lambda user: Share()) -> None:
-        self.shares = shares
+    may_run: whether a user may have one more job running beside so many (set by whoever keeps the quotas).
+    """
+
+    def __init__(self) -> None:
+        self.may_run: Callable[[str, int], bool] = lambda user, running: True
         self._waiting: dict[str, Waiting] = {}
         self._queues: dict[str, dict[str, list[tuple[float, int, str]]]] = {one: {} for one in PRIORITIES}
         self._running: dict[str, _Running] = {}
@@ -126,6 +121,29 @@ class Scheduler:
                 counts[user] += len(queue)
         return dict(counts)
 
+    def ahead(self, jobs: Sequence[str], now: float) -> dict[str, int]:
+        """How many jobs are to start before each of these that wait: higher classes, then users in turn."""
+        used: dict[str, float] = {}
+        found = {}
+        above = 0
+        for priority in PRIORITIES:
+            users = self._queues[priority]
+            for job in jobs:
+                entry = self._waiting.get(job)
+                if entry is None or entry.priority != priority:
+                    continue
+                if not used:
+                    used = {user: self.used(user, now) for user in users}
+                place = bisect_left(users[entry.user], (entry.rank, entry.number, job))
+                others = sum(
+                    min(len(queue), place + (used[user] < used[entry.user]))
+                    for user, queue in users.items() if user != entry.user
+                )
+                found[job] = above + place + others
+            above += sum(len(queue) for queue in users.values())
+            used = {}
+        return found
+
     # The accounts
 
     def load(self, user: str, recent: float, now: float) -> None:
@@ -139,8 +157,18 @@ class Scheduler:
         self._running[job] = _Running(user, devices, model, now, guess)
         self._by_user[user].add(job)
 
+    def cost(self, job: str, now: float) -> tuple[float, float]:
+        """What `ended` would give."""
+        one = self._running.get(job)
+        if one is None:
+            return 0.0, 0.0
+        seconds = one.devices * max(0.0, now - one.since)
+        spent = one.devices * _weighed(now - one.since)
+        return self._accounts.get(one.user, 0.0) / self._inflation(now) + spent, seconds
+
     def ended(self, job: str, now: float) -> tuple[float, float]:
         """A job has no worker any more. Gives its user's weighed device seconds, and those that this job just took."""
+        recent, used = self.cost(job, now)
         one = self._running.pop(job, None)
         if one is None:
             return 0.0, 0.0
@@ -150,10 +178,8 @@ class Scheduler:
         seconds = max(0.0, now - one.since)
         before = self._guesses.get(one.model, seconds)
         self._guesses[one.model] = before + GUESS_SHARE * (seconds - before)
-        scale = self._inflation(now)
-        account = self._accounts.get(one.user, 0.0) + one.devices * _weighed(seconds) * scale
-        self._accounts[one.user] = account
-        return account / scale, one.devices * seconds
+        self._accounts[one.user] = recent * self._inflation(now)
+        return recent, used
 
     def used(self, user: str, now: float) -> float:
         """The user's weighed device seconds, reservations of running jobs included."""
@@ -200,9 +226,8 @@ class Scheduler:
             users = self._queues[priority]
             turn = []
             for user in users:
-                share = self.shares(user)
-                if not share.running or len(self._by_user.get(user, ())) < share.running:
-                    turn.append((self.used(user, now) / share.weight, users[user][0][:2], user))
+                if self.may_run(user, len(self._by_user.get(user, ()))):
+                    turn.append((self.used(user, now), users[user][0][:2], user))
             for *_, user in sorted(turn):
                 for _, _, job in users[user][:LOOK_AHEAD]:
                     yield self._waiting[job]

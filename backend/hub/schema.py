@@ -64,7 +64,6 @@ CREATE TABLE keys(
     WITHOUT ROWID;
 CREATE INDEX keys_by_user ON keys(user);
 CREATE INDEX attempts_by_time ON attempts(began);
-CREATE INDEX jobs_by_user_and_state ON jobs(user, state);
 ALTER TABLE audit ADD COLUMN key TEXT NOT NULL DEFAULT '';
 ALTER TABLE audit ADD COLUMN detail TEXT NOT NULL DEFAULT '';
 CREATE TRIGGER audit_keeps BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
@@ -76,6 +75,10 @@ CREATE TABLE inputs(
     job TEXT NOT NULL REFERENCES jobs(id), name TEXT NOT NULL, place INTEGER NOT NULL, hash BLOB NOT NULL,
     descriptor BLOB NOT NULL, arrived INTEGER NOT NULL, PRIMARY KEY(job, name)) WITHOUT ROWID;
 CREATE INDEX inputs_by_hash ON inputs(hash);
+""",
+    # 5: what an attempt computed on.
+    """
+ALTER TABLE attempts ADD COLUMN devices INTEGER NOT NULL DEFAULT 1;
 """,
 )
 

@@ -128,7 +128,9 @@ class RetryDue:
 
 @dataclass(frozen=True)
 class TimeUp:
-    """The job has waited as long as its owner allowed."""
+    """The job has waited as long as its owner allowed. state: only where the job still waits in this one."""
+
+    state: str = ""
 
 
 JobEvent = (
@@ -196,7 +198,7 @@ def step(job: JobState, event: JobEvent) -> Step:
         return _to(job, QUEUED)
     elif isinstance(event, NoWorker) and state == QUEUED:
         return _to(job, FAILED, error=event.error)
-    elif isinstance(event, TimeUp) and state in (NEED_BLOBS, QUEUED, RETRY_WAIT):
+    elif isinstance(event, TimeUp) and state in (NEED_BLOBS, QUEUED, RETRY_WAIT) and event.state in ("", state):
         expired = MaquetteError(
             "The job waited longer than its time to live and was not started.", code="expired", kind="resource",
             hint="Submit it again, with a longer time to live or a higher priority.", attempt=job.attempt,

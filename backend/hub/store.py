@@ -45,10 +45,11 @@ class JobRow:
     rank: float = 0.0
     ttl: float = 0.0
 
-    def summary(self) -> JobSummary:
-        """The job as one line of a JOBS message."""
+    def summary(self, ahead: int = -1) -> JobSummary:
+        """The job as one line of a JOBS message. ahead: how many are to start before it, -1 for none."""
         return JobSummary(
-            self.id, self.kind, self.title, self.life.state, self.last_seq, self.life.attempt, self.created
+            self.id, self.kind, self.title, self.life.state, self.last_seq, self.life.attempt, self.created,
+            self.priority, ahead,
         )
 
 
@@ -102,6 +103,10 @@ class Store:
             raise
 
     # Facts about the hub itself
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._clock()
 
     def begin_epoch(self) -> int:
         """A new number for this run of the hub."""
@@ -163,6 +168,10 @@ class Store:
             raise UnknownJob(f"The hub has no job {job}.", hint="It was submitted to another hub, or was deleted.")
         return _job_row(row)
 
+    def has(self, job: str) -> bool:
+        """Whether there is a job of this id, whoever it belongs to."""
+        return self._db.execute("SELECT 1 FROM jobs WHERE id=?", (job,)).fetchone() is not None
+
     def jobs_in(self, states: Sequence[str], limit: int = -1) -> list[JobRow]:
         """Jobs in any of these states, oldest first."""
         marks = ",".join("?" * len(states))
@@ -191,12 +200,13 @@ class Store:
 
     def change(
         self, old: JobRow, new: JobState, text: str, error: MaquetteError | None, arrays: Sequence[Descriptor] = (),
-        *, bad: bool = False, slot: str = "",
+        *, bad: bool = False, slot: str = "", devices: int = 1, used: tuple[float, float] | None = None,
     ) -> JobRow:
-        """Move a job to a new state, with its event, attempt and artefacts, in one transaction.
+        """Move a job to a new state, with its event, attempt, artefacts and account, in one transaction.
 
-        bad: the attempt ended by a fault. slot: where the new attempt runs. Raises LeaseLost when the job is no longer
-        in the state and under the fence that `old` says.
+        bad: the attempt ended by a fault. slot: where the new attempt runs, on so many devices. used: the user's
+        device seconds weighed down by age, and those of this attempt. Raises LeaseLost when the job is no longer in
+        the state and under the fence that `old` says.
         """
         now = self._clock()
         with self.transaction() as db:
@@ -210,13 +220,18 @@ class Store:
                 raise LeaseLost(f"Job {old.id} is no longer {old.life.state} under fence {old.life.fence}.")
             if new.fence != old.life.fence:
                 db.execute(
-                    "INSERT INTO attempts(job, fence, attempt, worker, slot, began) VALUES(?, ?, ?, ?, ?, ?)",
-                    (old.id, new.fence, new.attempt, new.worker, slot, now),
+                    "INSERT INTO attempts(job, fence, attempt, worker, slot, devices, began) "
+                    "VALUES(?, ?, ?, ?, ?, ?, ?)", (old.id, new.fence, new.attempt, new.worker, slot, devices, now),
                 )
             elif old.life.worker and not new.worker:
                 db.execute(
                     "UPDATE attempts SET ended=?, outcome=?, bad=? WHERE job=? AND fence=?",
                     (now, error.code if error else new.state, bad, old.id, new.fence),
+                )
+            if used is not None:
+                db.execute(
+                    "INSERT INTO usage VALUES(?1, ?2, ?3, ?4) ON CONFLICT(user) DO UPDATE "
+                    "SET recent=?2, at=?3, total=total+?4", (old.user, used[0], now, used[1]),
                 )
             for one in arrays:
                 db.execute("INSERT OR IGNORE INTO blobs VALUES(?, ?, ?)", (one.hash, one.size, now))
@@ -226,12 +241,18 @@ class Store:
                 body["error"] = error.to_map()
             self._add_event(db, old.id, body, arrays, now)
             if new.state in FINAL:
+                db.execute("DELETE FROM checkpoints WHERE job=?", (old.id,))
                 self.note(db, old.user, new.state.lower(), old.id)
         return self.job(old.id)
 
     def failed_on(self, job: str) -> list[tuple[str, str]]:
         """Worker and slot of every attempt of this job that ended by a fault."""
         return self._db.execute("SELECT worker, slot FROM attempts WHERE job=? AND bad", (job,)).fetchall()
+
+    def attempt_began(self, job: str, fence: int) -> float:
+        """When this attempt was leased, in seconds since 1970; now for one that is not known."""
+        row = self._db.execute("SELECT began FROM attempts WHERE job=? AND fence=?", (job, fence)).fetchone()
+        return self.now() if row is None else float(row[0])
 
     def place(self, job: str, priority: str, rank: float) -> JobRow:
         """Put a job into a priority class and to a place among its user's own jobs."""
@@ -242,14 +263,6 @@ class Store:
     def usage(self) -> list[tuple[str, float, float, float]]:
         """For each user: device seconds weighed down by age, when that was, and all device seconds ever."""
         return self._db.execute("SELECT user, recent, at, total FROM usage").fetchall()
-
-    def charge(self, user: str, recent: float, seconds: float) -> None:
-        """Add device seconds to a user's account. recent: the weighed sum as it is now."""
-        with self.transaction() as db:
-            db.execute(
-                "INSERT INTO usage VALUES(?1, ?2, ?3, ?4) ON CONFLICT(user) DO UPDATE "
-                "SET recent=?2, at=?3, total=total+?4", (user, recent, self._clock(), seconds),
-            )
 
     def warn(self, job: str, fence: int, number: int, text: str) -> bool:
         """Add a warning to the job's log. False when this number of this attempt is already there."""
