@@ -126,11 +126,11 @@ class Installation:
         folder: Path | None = None,
         *,
         steps: Sequence[Step] | None = None,
-        needed: int = NEEDED_BYTES,
+        needed: int | None = None,
     ) -> None:
         """Start installing. Raises BadRequest, NotConnected or OutOfSpace when that makes no sense.
 
-        source: see `plan`; a local path needs to exist. steps: others than the plan's own. needed: free bytes.
+        source: see `plan`; a local path needs to exist. steps: others than the plan's own. needed: free bytes, NEEDED_BYTES by default.
         """
         if self.running:
             raise wire.errors.BadRequest("The backend is being installed already.")
@@ -149,6 +149,7 @@ class Installation:
             )
         self._folder = folder or default_folder()
         self._folder.parent.mkdir(parents=True, exist_ok=True)
+        needed = NEEDED_BYTES if needed is None else needed
         free = shutil.disk_usage(self._folder.parent).free
         if free < needed:
             raise wire.errors.OutOfSpace(
@@ -201,9 +202,16 @@ class Installation:
             self._start()
             self._count()
         else:
-            (self._folder / STAMP).write_text(time.strftime("%Y-%m-%d %H:%M:%S\n"), encoding="utf-8")
-            self.fraction, self.title, self.line = 1.0, "installed", ""
+            self._finish()
         return True
+
+    def _finish(self) -> None:
+        try:
+            (self._folder / STAMP).write_text(time.strftime("%Y-%m-%d %H:%M:%S\n"), encoding="utf-8")
+        except OSError as error:
+            self._give_up(f"The finished environment cannot be marked ({error}).")
+        else:
+            self.fraction, self.title, self.line = 1.0, "installed", ""
 
     def _read_log(self) -> bool:
         with self.log.open("rb") as log:

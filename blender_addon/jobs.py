@@ -122,6 +122,16 @@ class JobTable:
     def running(self) -> list[Job]:
         return [job for job in self._jobs.values() if not job.over]
 
+    def waiting(self) -> bool:
+        """Is any job still waiting its turn?"""
+        return any(job.state == "QUEUED" for job in self._jobs.values())
+
+    def place_in_queue(self, job_id: str, ahead: int) -> None:
+        """So many jobs are before this one; negative where that means nothing."""
+        job = self._jobs.get(job_id)
+        if job is not None:
+            job.position = ahead if ahead >= 0 and job.state == "QUEUED" else None
+
     def newest(self) -> Job | None:
         return next(reversed(self._jobs.values()), None)
 

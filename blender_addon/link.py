@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 
 BUDGET_S = 0.003
 """Main-thread time a tick may take before it looks at the clock; one more message may follow."""
+PLACES_EVERY_S = 3.0
+LIST_LIMIT = 200
+"""How often and among how many open jobs the places in the queue are asked for."""
 SEED_LIMIT = 2**31 - 1
 """Blender's own integers end here; scripts may use seeds up to 2^63 - 1."""
 
@@ -68,6 +71,7 @@ class Link:
         """Goes up with every undo, redo and load: what was in the scene before may be gone without anyone's wish."""
         self.sweep_due = False
         self._clock = clock
+        self._asked = float("-inf")
         self._inputs: dict[str, Mapping[str, np.ndarray]] = {}
 
     # --- the connection ---
@@ -153,15 +157,19 @@ class Link:
         """
         self.connect()
         job = Job(wire.client.new_job_id(), spec, place, self._clock(), filemark.current(), target)
-        self._client.submit(spec, inputs or {}, job=job.id)
-        self.jobs.add(job)
-        self._inputs[job.id] = inputs or {}
         self.history.put(
             Record(
                 job.id, spec.kind, spec.to_map(), spec.title, connection.hub_key(), job.file, place.scene,
                 place.matrix, place.collection, target, time.time(), owner=os.getpid(), seed=spec_seed(spec),
             )
         )
+        try:
+            self._client.submit(spec, inputs or {}, job=job.id)
+        except wire.errors.MaquetteError:
+            self.history.delete(job.id)
+            raise
+        self.jobs.add(job)
+        self._inputs[job.id] = inputs or {}
         return job
 
     def _follow(self, job: Job) -> None:
@@ -262,6 +270,7 @@ class Link:
         if self._client is not None and self.problem is None:
             try:
                 self.connection.mind()
+                self._ask_for_places()
                 updates = self._client.poll(budget_s)
             except wire.errors.MaquetteError as error:
                 self.problem = error
@@ -273,10 +282,21 @@ class Link:
             pass
         return changed
 
+    def _ask_for_places(self) -> None:
+        """How many are before each waiting job changes with what others do: ask now and then."""
+        now = self._clock()
+        if now - self._asked > PLACES_EVERY_S and self.state is State.CONNECTED and self.jobs.waiting():
+            self._asked = now
+            self._client.request_list(limit=LIST_LIMIT, open_only=True)
+
     def _handle(self, update: Any) -> None:
         say = wire.updates
         if isinstance(update, say.ConnectionChanged):
             self.problem = update.problem if update.state is say.ConnectionState.REFUSED else None
+            return
+        if isinstance(update, say.JobsListed):
+            for one in update.jobs:
+                self.jobs.place_in_queue(one.job, one.ahead)
             return
         now = self._clock()
         job = self.jobs.take(update, now)

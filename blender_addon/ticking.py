@@ -12,6 +12,7 @@ from typing import Any
 import bpy
 
 from . import compat, installation, link, preferences
+from .panels import connection as panel
 
 log = logging.getLogger(__name__)
 
@@ -20,7 +21,11 @@ TICK_IDLE_S = 0.5
 REFRESH_S = 3.0
 """How often the history is looked at for what another Blender has written."""
 
+STATUS_EVERY_S = 1.0
+
 _looked = 0.0
+_shown: tuple[str, str] | None = None
+_shown_at = 0.0
 _begun = False
 
 
@@ -36,6 +41,7 @@ def tick() -> float:
         changed = _other_blenders(current) or changed
         if changed:
             compat.redraw_panels()
+        _status_bar(current)
     except Exception:
         log.exception("Maquette could not handle what the hub sent")
     busy = current.jobs.running() or current.results.busy or installation.current().running
@@ -59,6 +65,18 @@ def _other_blenders(current: link.Link) -> bool:
         return False
     _looked = now
     return current.history.refresh()
+
+
+def _status_bar(current: link.Link) -> None:
+    """Have the status bar redrawn when its line would read differently, once a second at most."""
+    global _shown, _shown_at
+    now = current._clock()
+    if now - _shown_at < STATUS_EVERY_S:
+        return
+    line = panel.status_line()
+    if line != _shown:
+        _shown, _shown_at = line, now
+        compat.redraw_status_bar()
 
 
 @bpy.app.handlers.persistent

@@ -67,24 +67,29 @@ def draw_installation(layout) -> None:
     layout.operator("maquette.cancel_install", icon="CANCEL")
 
 
-def draw_status(self, context) -> None:
-    """What the status bar adds: how far the jobs are, and for a while that one has ended."""
+def status_line() -> tuple[str, str] | None:
+    """(text, icon) of what the status bar adds: how far the jobs are, for a while that one has ended; else None."""
     if link._link is None or not preferences.settings().status_bar:
-        return
+        return None
     current = link.current()
-    running = [job for job in current.jobs.running() if job.state != "PAUSED"]
     notice = current.notice
     if notice is not None and current._clock() - notice[2] < NOTICE_S:
         name, well, _ = notice
-        sentence = words.say("Maquette: {name} is done", name=name) if well else words.say(
-            "Maquette: {name} failed", name=name
-        )
-        self.layout.label(text=sentence, icon="CHECKMARK" if well else "ERROR", translate=False)
-    elif running:
-        job = running[0]
-        more = f" (+{len(running) - 1})" if len(running) > 1 else ""
-        line = f"Maquette: {job.fraction:.0%} {words.progress(job)}{more}"
-        self.layout.label(text=line, icon="SORTTIME", translate=False)
+        if well:
+            return words.say("Maquette: {name} is done", name=name), "CHECKMARK"
+        return words.say("Maquette: {name} failed", name=name), "ERROR"
+    running = [job for job in current.jobs.running() if job.state != "PAUSED"]
+    if not running:
+        return None
+    more = f" (+{len(running) - 1})" if len(running) > 1 else ""
+    return f"Maquette: {running[0].fraction:.0%} {words.progress(running[0])}{more}", "SORTTIME"
+
+
+def draw_status(self, context) -> None:
+    """Blender calls this after it has drawn its own status bar."""
+    line = status_line()
+    if line is not None:
+        self.layout.label(text=line[0], icon=line[1], translate=False)
 
 
 def register() -> None:

@@ -7,6 +7,7 @@ The prompt of a job chooses what happens to it:
     ball     progress, two previews, a result        broken   a result whose texture is cut off
     unknown  a result with nearest_known, a warning  fail     fails with advice
     wait     works until it is cancelled             refuse   the submission is refused
+    slow ...  as `ball`, but takes a second          queued   waits behind four others
 """
 
 from __future__ import annotations
@@ -75,6 +76,10 @@ class FakeHub:
             for begin in range(message.offset, len(data), wire_arrays.FRAME_BYTES):
                 part = data[begin : begin + wire_arrays.FRAME_BYTES]
                 self.send(to, say.Chunk(message.stream, message.hash, begin, len(data), (part,)))
+        elif isinstance(message, say.List):
+            waiting = [job for job, spec in self.specs.items() if spec["prompt"] == "queued"]
+            lines = [say.JobSummary(job, "text_to_3d", "queued", "QUEUED", 1, 1, 1.0, ahead=4) for job in waiting]
+            self.send(to, say.Jobs(tuple(lines)), re)
         elif isinstance(message, say.Ping):
             self.send(to, say.Pong(), re)
 
@@ -94,17 +99,21 @@ class FakeHub:
     def play(self, job: str) -> None:
         spec = self.specs[job]
         prompt = spec["prompt"]
+        if prompt == "queued":
+            self.event(job, state="QUEUED", attempt=1)
+            return
         for state in ("QUEUED", "LEASED", "RUNNING"):
             self.event(job, state=state, attempt=1)
         self.progress(job, 1, "coarse", 0.25, 30.0)
         if prompt == "wait":
+            self.picture(job)
             return
         if prompt == "fail":
             error = errors.EmptySurface("The field has no surface.", hint="Try another seed.", stage="carry over")
             self.event(job, state="FAILED", error=error)
             return
         self.preview(job, 1, 0.5)
-        time.sleep(0.2)
+        time.sleep(1.0 if prompt.startswith("slow") else 0.2)
         self.preview(job, 2, 1.0)
         time.sleep(0.2)
         if prompt == "unknown":
@@ -126,6 +135,13 @@ class FakeHub:
         self.send(
             self.watchers[job],
             say.Ephemeral(job, 3, counter, "preview_mesh", "coarse", 0.5, arrays=described, payload=payload),
+        )
+
+    def picture(self, job: str) -> None:
+        described, payload = wire_arrays.inline({"image": self.result["base_colour"]})
+        self.send(
+            self.watchers[job],
+            say.Ephemeral(job, 3, 1, "preview_image", "coarse", 0.5, arrays=described, payload=payload),
         )
 
     def succeed(self, job: str, spec: dict[str, Any]) -> None:
