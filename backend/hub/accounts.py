@@ -18,7 +18,7 @@ from backend.hub.zap import BACK
 from protocol import checks
 from protocol.errors import BadRequest, NotAllowed, QuotaExceeded, UnknownUser
 from protocol.keys import KEY_BYTES, check_name, fingerprint
-from protocol.messages import FINAL_STATES, JOB_STATES
+from protocol.messages import FINAL_STATES, JOB_STATES, PRIORITIES
 
 LOCAL = "local"
 WORKER = "worker"
@@ -259,6 +259,11 @@ class Accounts:
                 f"The job's {what} have {size / 1e6:,.0f} MB, at most {limit / 1e6:,.0f} MB are allowed.",
                 "Make them smaller, or ask an admin for more.", "job_bytes", limit, size,
             )
+
+    def check_priority(self, name: str, priority: str) -> None:
+        """Whether the user may use this class; one that overtakes everybody takes a lead. Raises NotAllowed."""
+        if priority == PRIORITIES[0]:
+            require_lead(self.account(name), f"the priority {priority}")
 
     def may_run(self, name: str, running: int) -> bool:
         """Whether one more of the user's jobs may run beside so many others. A user who is gone has no limit."""

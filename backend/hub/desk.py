@@ -53,6 +53,8 @@ class Desk:
         # Set by whoever keeps the users' quotas: raises QuotaExceeded when a user may not submit one more job, with so
         # many bytes of inputs.
         self.check_room: Callable[[str, int], None] = lambda user, size: None
+        # The same for a class of priority: raises NotAllowed.
+        self.check_priority: Callable[[str, str], None] = lambda user, priority: None
 
     def recover(self) -> list[JobRow]:
         """After a start: the queue and the accounts as they were; gives the jobs that a worker may still hold."""
@@ -81,12 +83,13 @@ class Desk:
         job = message.submit_key.hex()
         if not self.store.has(job):  # one that is sent again has its place already
             self.check_room(user, sum(one.size for one in message.arrays))
-        self.store.submit(
+            self.check_priority(user, message.priority)
+        new = self.store.submit(
             job, user, spec.kind, spec.to_map(), spec.title[:120], priority=message.priority, ttl=message.ttl,
             inputs=message.arrays, here=lambda digest: self.store.blob_is_of(digest, user) and here(digest),
         )
         row = self.store.job(job)
-        if row.last_seq == 1:  # not a repeat of a request that was answered before
+        if new:
             self._enter(row)
         return row
 
@@ -160,17 +163,22 @@ class Desk:
         """A device with so many bytes was too small for this job."""
         self._outgrown[job] = max(memory, self._outgrown.get(job, 0))
 
-    def move(self, job: JobRow, message: Reprioritise) -> JobRow:
-        """Another class or place for a job that has not ended; takes effect the next time it waits."""
+    def move(self, user: str, job: JobRow, message: Reprioritise) -> JobRow:
+        """Another class or place for a job that has not ended; takes effect the next time it waits. user: who asks.
+
+        Raises NotAllowed for a class that the user may not use.
+        """
         if job.life.state in states.FINAL:
             return job
         priority, rank = message.priority or job.priority, job.rank
+        if priority != job.priority:
+            self.check_priority(user, priority)
         others = [one for one, name in self.scheduler.ranks(job.user, priority) if name != job.id]
         if message.place == "first":
             rank = min([rank, *(one - 1.0 for one in others[:1])])
         elif message.place == "last":
             rank = max([rank, *(one + 1.0 for one in others[-1:])])
-        job = self.store.place(job.id, priority, rank)
+        job = self.store.place(job.id, priority, rank, user)
         self.scheduler.move(job.id, priority, rank)
         return job
 

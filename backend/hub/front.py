@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -20,7 +20,9 @@ from backend.hub.blobs import BlobStore
 from backend.hub.desk import Desk
 from backend.hub.inputs import Inputs
 from backend.hub.newest import Newest
-from backend.hub.states import FINAL, CancelAsked
+from backend.hub.shelf import Shelf
+from backend.hub.states import FINAL, CancelAsked, ContinueAsked, JobEvent, PauseAsked
+from backend.hub.store import JobRow
 from backend.hub.streams import WINDOW, Source, Streams
 from backend.hub.wire import Gone, Port, Received
 from protocol import framing
@@ -45,6 +47,7 @@ from protocol.messages import (
     BlobPut,
     Bye,
     Cancel,
+    Continue,
     Credit,
     Draining,
     Error,
@@ -52,9 +55,11 @@ from protocol.messages import (
     Hello,
     Jobs,
     List,
+    Pause,
     Ping,
     Pong,
     Rejected,
+    Reprioritise,
     Resume,
     Submit,
     Watch,
@@ -99,6 +104,7 @@ class Front:
         self._by_peer: dict[bytes, tuple[_Session, str]] = {}
         self._sessions: dict[bytes, _Session] = {}
         self._newest = Newest()
+        self._shelf = Shelf(desk.store)
         self._inputs = Inputs(desk, blobs)
         self._inputs.recover()
         self._collect_at = clock() + COLLECT_SECONDS
@@ -106,6 +112,7 @@ class Front:
             Submit: self._submit, Cancel: self._cancel, Get: self._get, List: self._list, Watch: self._watch,
             Resume: self._resume, Ack: self._ack, Ping: self._ping, Bye: self._bye,
             BlobGet: self._blob_get, Credit: self._credit, BlobCheck: self._blob_check, BlobPut: self._blob_put,
+            Pause: self._pause, Continue: self._continue, Reprioritise: self._reprioritise,
         }
         desk.on_news = self.news
         desk.on_ephemeral = self.ephemeral
@@ -196,12 +203,33 @@ class Front:
         job = self.desk.apply(job, CancelAsked())
         self.port.try_send(session.ctl, Jobs((job.summary(),)), id)
 
+    def _pause(self, session: _Session, message: Pause, id: bytes) -> None:
+        self._ask(session, message.job, PauseAsked(), "pause", id)
+
+    def _continue(self, session: _Session, message: Continue, id: bytes) -> None:
+        self._ask(session, message.job, ContinueAsked(), "continue", id)
+        self._on_work()
+
+    def _ask(self, session: _Session, name: str, event: JobEvent, what: str, id: bytes) -> None:
+        old = self._own_job(session, name)
+        job = self.desk.apply(old, event)
+        if job.life != old.life:
+            self.desk.store.audit(session.user, what, job.id)
+        self._tell(session, (job,), id)
+
+    def _reprioritise(self, session: _Session, message: Reprioritise, id: bytes) -> None:
+        job = self._own_job(session, message.job)
+        self._tell(session, (self.desk.move(session.user, job, message),), id)
+        self._on_work()
+
+    def _tell(self, session: _Session, jobs: Sequence[JobRow], id: bytes) -> None:
+        self.port.try_send(session.ctl, Jobs(self.desk.summaries(jobs)), id)
+
     def _get(self, session: _Session, message: Get, id: bytes) -> None:
-        self.port.try_send(session.ctl, Jobs((self._own_job(session, message.job).summary(),)), id)
+        self._tell(session, (self._own_job(session, message.job),), id)
 
     def _list(self, session: _Session, message: List, id: bytes) -> None:
-        rows = self.desk.store.newest_jobs(session.user, message.limit, message.open_only)
-        self.port.try_send(session.ctl, Jobs(tuple(row.summary() for row in rows)), id)
+        self._tell(session, self.desk.store.newest_jobs(session.user, message.limit, message.open_only), id)
 
     def _watch(self, session: _Session, message: Watch, id: bytes) -> None:
         job = self._own_job(session, message.job)
@@ -224,8 +252,11 @@ class Front:
         session.stale.update(self._newest.of(job))
 
     def _ack(self, session: _Session, message: Ack, id: bytes) -> None:
-        if message.job in session.sent and self.desk.store.job(message.job).life.state in FINAL:
-            del session.sent[message.job]  # the log has ended and the client has all of it
+        job = self._own_job(session, message.job)
+        if job.life.state in FINAL and message.seq >= job.last_seq:  # the client has all of it, the result included
+            session.sent.pop(job.id, None)
+            if job.user == session.user:
+                self._shelf.delivered(job.id)
 
     def _ping(self, session: _Session, message: Ping, id: bytes) -> None:
         self.port.try_send(session.ctl, Pong(), id)

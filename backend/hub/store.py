@@ -254,10 +254,11 @@ class Store:
         row = self._db.execute("SELECT began FROM attempts WHERE job=? AND fence=?", (job, fence)).fetchone()
         return self.now() if row is None else float(row[0])
 
-    def place(self, job: str, priority: str, rank: float) -> JobRow:
-        """Put a job into a priority class and to a place among its user's own jobs."""
+    def place(self, job: str, priority: str, rank: float, by: str) -> JobRow:
+        """Put a job into a priority class and to a place among its user's own jobs. by: who asked for it."""
         with self.transaction() as db:
             db.execute("UPDATE jobs SET priority=?, rank=? WHERE id=?", (priority, rank, job))
+            self.note(db, by, "reprioritise", job, f"{priority} {rank:g}")
         return self.job(job)
 
     def usage(self) -> list[tuple[str, float, float, float]]:

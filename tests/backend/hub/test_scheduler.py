@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from backend.hub.scheduler import HALF_LIFE, LOOK_AHEAD, Place, Scheduler, Share, Waiting, jain
+from backend.hub.scheduler import HALF_LIFE, LOOK_AHEAD, Place, Scheduler, Waiting, jain
 
 
 def anywhere(worker, devices):
@@ -148,9 +148,9 @@ def test_devices_held_for_a_large_job_leave_other_machines_to_others():
     assert (found[0].job, found[1].worker) == ("small", "b0")
 
 
-def simulate(users, workers, seconds, share=lambda user: Share(), seed=1):
+def simulate(users, workers, seconds, seed=1):
     """users: name -> (shortest, longest job). All have work all the time. Gives device seconds by user."""
-    rng, scheduler = random.Random(seed), Scheduler(share)
+    rng, scheduler = random.Random(seed), Scheduler()
     idle, ends, got = {f"w{n}" for n in range(workers)}, [], dict.fromkeys(users, 0.0)
     number, now = 0, 0.0
     while now < seconds:
@@ -178,10 +178,21 @@ def test_shares_within_five_per_cent_whatever_the_jobs_take():
     assert max(abs(one - fair) for one in got.values()) < 0.05 * fair, got
 
 
-def test_weights_and_limits_of_running_jobs():
-    got = simulate({"ann": (10, 20), "ben": (10, 20)}, 4, 20_000, lambda user: Share(3.0 if user == "ann" else 1.0))
-    assert got["ann"] / got["ben"] == pytest.approx(3.0, rel=0.1)
-    scheduler = Scheduler(lambda user: Share(running=1))
+def test_how_many_jobs_are_ahead():
+    scheduler = Scheduler()
+    for number in range(5):
+        scheduler.add(Waiting(f"a{number}", "ann", number, rank=number))
+    scheduler.add(Waiting("b0", "ben", 10, rank=10))
+    scheduler.add(Waiting("c0", "cat", 11, rank=11, priority="interactive"))
+    scheduler.load("ann", 50.0, 0.0)
+    ahead = scheduler.ahead(["a0", "a3", "b0", "c0", "unknown"], 0.0)
+    taken = order(scheduler)
+    assert ahead == {job: taken.index(job) for job in ("a0", "a3", "b0", "c0")}
+
+
+def test_a_limit_of_running_jobs():
+    scheduler = Scheduler()
+    scheduler.may_run = lambda user, running: running < 1
     scheduler.began("a1", "ann", 0.0)
     scheduler.add(Waiting("a2", "ann", 2))
     assert scheduler.next(places(1), anywhere, 0.0) is None

@@ -179,6 +179,11 @@ def test_a_fault_while_pausing_leaves_the_job_paused_until_its_attempts_are_used
     assert step(JobState(PAUSE_REQ, MAX_ATTEMPTS, 7, "w"), WorkerLost(CRASH))[0].state == FAILED
 
 
+def test_time_that_is_up_for_one_state_only():
+    assert step(JobState(QUEUED), TimeUp(NEED_BLOBS))[0].state == QUEUED
+    assert step(JobState(NEED_BLOBS), TimeUp(NEED_BLOBS))[0].state == EXPIRED
+
+
 def test_continuing_before_the_worker_has_paused():
     """The worker may pause all the same; then the job waits its turn and nobody has to ask again."""
     job, _ = step(JobState(RUNNING, 1, 7, "w"), PauseAsked())
