@@ -18,7 +18,7 @@ from backend.hub.zap import BACK
 from protocol import checks
 from protocol.errors import BadRequest, NotAllowed, QuotaExceeded, UnknownUser
 from protocol.keys import KEY_BYTES, check_name, fingerprint
-from protocol.messages import FINAL_STATES, JOB_STATES, PRIORITIES
+from protocol.messages import FINAL_STATES, JOB_STATES
 
 LOCAL = "local"
 WORKER = "worker"
@@ -27,6 +27,7 @@ OPEN = tuple(one for one in JOB_STATES if one not in FINAL_STATES)
 DAY = 86400.0
 STORED_SECONDS = 2.0  # how long a user's stored bytes are remembered before they are added up again
 MAX_KEYS = 16  # of one user
+OPEN_CLASSES = ("normal", "batch")  # of priority, to everybody; `interactive` overtakes others' jobs
 
 
 @dataclass(frozen=True)
@@ -224,8 +225,12 @@ class Accounts:
 
     # How much
 
-    def check_room(self, account: Account, input_bytes: int = 0) -> None:
-        """Whether the user may submit one more job with so many bytes of inputs. Raises QuotaExceeded."""
+    def check_room(self, name: str, input_bytes: int = 0) -> None:
+        """Whether the user may submit one more job with so many bytes of inputs. Raises QuotaExceeded.
+
+        A name that is not registered has what an artist has.
+        """
+        account = OWNER if name == LOCAL else self._users.get(name) or Account(name, "artist", BY_ROLE["artist"])
         quotas = account.quotas
         self.check_job_bytes(account, input_bytes, "inputs")
         waiting = self.open_jobs(account.name)
@@ -251,6 +256,12 @@ class Accounts:
                     quotas.stored_bytes, stored,
                 )
 
+    def check_priority(self, name: str, priority: str) -> None:
+        """Whether the user may put a job into this class. Raises NotAllowed."""
+        if priority not in OPEN_CLASSES:
+            account = OWNER if name == LOCAL else self.account(name)
+            require_lead(account, f"the class {priority}")
+
     def check_job_bytes(self, account: Account, size: int, what: str) -> None:
         """Whether one job may have so many bytes of `what` (inputs or result). Raises QuotaExceeded."""
         limit = account.quotas.job_bytes
@@ -259,11 +270,6 @@ class Accounts:
                 f"The job's {what} have {size / 1e6:,.0f} MB, at most {limit / 1e6:,.0f} MB are allowed.",
                 "Make them smaller, or ask an admin for more.", "job_bytes", limit, size,
             )
-
-    def check_priority(self, name: str, priority: str) -> None:
-        """Whether the user may use this class; one that overtakes everybody takes a lead. Raises NotAllowed."""
-        if priority == PRIORITIES[0]:
-            require_lead(self.account(name), f"the priority {priority}")
 
     def may_run(self, name: str, running: int) -> bool:
         """Whether one more of the user's jobs may run beside so many others. A user who is gone has no limit."""

@@ -16,17 +16,19 @@ from typing import Any
 
 from backend import __version__
 from backend.hub import states
+from backend.hub.accounts import OWNER, Account
 from backend.hub.blobs import BlobStore
 from backend.hub.desk import Desk, devices_of, model_of
 from backend.hub.executors import Executor
 from backend.hub.executors.environment import FRESH_PROCESS
+from backend.hub.gate import Gate, revoked
 from backend.hub.pool import Pool, memory_of
 from backend.hub.scheduler import Place
 from backend.hub.shelf import Shelf
 from backend.hub.states import Done, Failure, GivenBack, NoWorker, Paused, Started, WorkerLost
 from backend.hub.store import JobRow
 from backend.hub.streams import Source, Streams
-from backend.hub.wire import Gone, Port, Received
+from backend.hub.wire import Gone, Line, Port, Received
 from protocol import framing
 from protocol.errors import (
     LeaseLost,
@@ -81,17 +83,20 @@ class _Worker:
     fence: int = 0
     told: float = 0.0  # when the lease or the cancel was last sent
     cancel_at: float | None = None
+    key: str = ""  # that all its messages must come from
+    line: Line | None = None
     streams: Streams = field(default_factory=Streams)
 
 
 class Back:
-    """All workers. clock: monotonic seconds. token: what a worker must show."""
+    """All workers. clock: monotonic seconds. token: what a worker must show, empty where its key says enough."""
 
     def __init__(
-        self, port: Port, desk: Desk, blobs: BlobStore, executor: Executor, clock: Callable[[], float], token: bytes,
-        epoch: int,
+        self, port: Port, desk: Desk, blobs: BlobStore, executor: Executor, gate: Gate, clock: Callable[[], float],
+        token: bytes, epoch: int,
     ) -> None:
         self.port = port
+        self.gate = gate
         self.desk = desk
         self.blobs = blobs
         self.executor = executor
@@ -114,6 +119,7 @@ class Back:
         desk.send_lease = self._send_lease
         desk.send_pause = self._send_pause
         desk.send_cancel = self._send_cancel
+        gate.accounts.on_revoked.append(self._lose_keys)
 
     @property
     def workers(self) -> list[_Worker]:
@@ -131,12 +137,15 @@ class Back:
         """Answer one message of a worker; errors go back to it, nothing else leaves this function."""
         peer, envelope = received.peer, received.envelope
         try:
+            account = self.gate.worker(self.port, received)
+            if account is None:
+                return
             message = read(envelope, WORKER_TO_HUB)
             if isinstance(message, Ready):
-                self._ready(peer, message, envelope.id)
+                self._ready(received, message, account)
                 return
             worker = self._by_peer.get(peer)
-            if worker is None:
+            if worker is None or worker.key != received.key:
                 raise UnknownSession("The hub does not know this worker.", hint="Report ready again.")
             worker.heard = self._clock()
             handler = self._handlers.get(type(message))
@@ -147,16 +156,25 @@ class Back:
             kind = Rejected if envelope.type == "READY" else Error
             self.port.try_send(peer, kind(problem), envelope.id)
 
-    def _ready(self, peer: bytes, message: Ready, id: bytes) -> None:
+    def _ready(self, received: Received, message: Ready, account: Account) -> None:
+        peer, id = received.peer, received.envelope.id
         if not message.min_major <= framing.MAJOR <= message.max_major:
             raise VersionMismatch("Hub and worker speak different versions.", hint="Update the older of the two.")
         if self.token and message.token != self.token:
             raise NotAllowed("The worker did not show this hub's secret.")
+        if account is not OWNER and not message.worker.startswith(f"{account.name}-"):
+            raise NotAllowed(  # otherwise one machine could take another's leases
+                f"A worker of {account.name} cannot be called {message.worker}.",
+                hint=f"Its name must begin with {account.name}-",
+            )
         old = self._workers.get(message.worker)
         if old is not None:
             self._by_peer.pop(old.peer, None)
             old.streams.end_all()
-        worker = _Worker(message.worker, peer, message.pid, dict(message.caps), self._clock())
+        worker = _Worker(
+            message.worker, peer, message.pid, dict(message.caps), self._clock(), key=received.key,
+            line=Line.of(received.descriptor),
+        )
         self._workers[worker.name], self._by_peer[peer] = worker, worker
         self._stillborn = 0
         self.port.try_send(
@@ -382,6 +400,7 @@ class Back:
 
     def tick(self) -> None:
         """Notice workers that ended or fell silent, cancels without effect, and leases nobody came back for."""
+        self.port.tick()
         now = self._clock()
         if now - self._ticked > SILENT_SECONDS:  # this process itself stood still (a laptop asleep): hear them first
             for worker in self._workers.values():
@@ -424,6 +443,13 @@ class Back:
         )
         for job in self.desk.store.jobs_in([states.QUEUED]):
             self.desk.apply(job, NoWorker(error))
+
+    def _lose_keys(self, keys: frozenset[str]) -> None:
+        """Keys were revoked: their workers' jobs go to others, and what the workers still send is refused."""
+        for worker in list(self._workers.values()):
+            if worker.key in keys:
+                self.port.part(worker.peer, worker.line, Error(revoked()))
+                self._lost(worker.name, WorkerCrashed("The worker's key was revoked.", code=LeaseLost.code))
 
     def _lost(self, name: str, error: MaquetteError) -> None:
         worker = self._workers.get(name)

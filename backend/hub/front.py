@@ -16,21 +16,25 @@ from functools import partial
 from typing import Any
 
 from backend import __version__
+from backend.hub.accounts import OWNER, Account
 from backend.hub.blobs import BlobStore
 from backend.hub.desk import Desk
+from backend.hub.gate import Gate, revoked
 from backend.hub.inputs import Inputs
+from backend.hub.manage import Management
 from backend.hub.newest import Newest
 from backend.hub.shelf import Shelf
 from backend.hub.states import FINAL, CancelAsked, ContinueAsked, JobEvent, PauseAsked
 from backend.hub.store import JobRow
 from backend.hub.streams import WINDOW, Source, Streams
-from backend.hub.wire import Gone, Port, Received
-from protocol import framing
+from backend.hub.wire import Gone, Line, Port, Received
+from protocol import framing, manage
 from protocol.arrays import FRAME_BYTES
 from protocol.errors import (
     MaquetteError,
     NotAllowed,
     OutOfSpace,
+    TooFast,
     UnknownBlob,
     UnknownJob,
     UnknownSession,
@@ -38,6 +42,7 @@ from protocol.errors import (
     VersionMismatch,
 )
 from protocol.fields import Message, read
+from protocol.manage import Manage, Managed
 from protocol.messages import (
     CLIENT_TO_HUB,
     Accepted,
@@ -69,9 +74,11 @@ from protocol.worker_messages import WorkerEphemeral
 
 log = logging.getLogger("maquette.hub")
 
-LOCAL_USER = "local"
+REQUESTS = {**CLIENT_TO_HUB, **manage.CLIENT_TO_HUB}
+
 SILENT_SECONDS = 120.0  # without a word from a client, then its session is closed; its jobs go on
 EVENTS_A_TURN = 32
+MAX_SESSIONS = 64  # of one user; one more closes the one that has been silent for longest
 BULK = (BlobGet, Credit, BlobCheck, BlobPut)  # belong on `blk`, all others on `ctl`
 COLLECT_SECONDS = 60.0  # between two looks for uploads that nobody waits for
 
@@ -79,22 +86,30 @@ COLLECT_SECONDS = 60.0  # between two looks for uploads that nobody waits for
 @dataclass
 class _Session:
     sid: bytes
-    user: str
+    account: Account  # as of the last message
+    key: str  # that all its messages must come from
     ctl: bytes
     blk: bytes = b""
+    lines: dict[str, Line | None] = field(default_factory=dict)  # channel -> its connection
     heard: float = 0.0
     sent: dict[str, int] = field(default_factory=dict)  # watched job -> last event number sent
     behind: set[str] = field(default_factory=set)  # watched jobs that may have events to send
     stale: set[tuple[str, str]] = field(default_factory=set)  # (job, kind) whose newest ephemeral was not sent yet
     streams: Streams = field(default_factory=Streams)
 
+    @property
+    def user(self) -> str:
+        """Whose it is."""
+        return self.account.name
+
 
 class Front:
-    """All clients. clock: monotonic seconds. token: what a client must show, empty where nobody must."""
+    """All clients. clock: monotonic seconds. token: what a client must show, empty where its key says enough."""
 
-    def __init__(self, port: Port, desk: Desk, blobs: BlobStore, clock: Callable[[], float], token: bytes, epoch: int,
-                 on_work: Callable[[], None]) -> None:
+    def __init__(self, port: Port, desk: Desk, blobs: BlobStore, gate: Gate, clock: Callable[[], float], token: bytes,
+                 epoch: int, on_work: Callable[[], None]) -> None:
         self.port = port
+        self.gate = gate
         self.desk = desk
         self.blobs = blobs
         self.token = token
@@ -113,7 +128,10 @@ class Front:
             Resume: self._resume, Ack: self._ack, Ping: self._ping, Bye: self._bye,
             BlobGet: self._blob_get, Credit: self._credit, BlobCheck: self._blob_check, BlobPut: self._blob_put,
             Pause: self._pause, Continue: self._continue, Reprioritise: self._reprioritise,
+            Manage: self._manage,
         }
+        self._management = Management(desk.store, gate.accounts)
+        gate.accounts.on_revoked.append(self._lose_keys)
         desk.on_news = self.news
         desk.on_ephemeral = self.ephemeral
 
@@ -133,28 +151,33 @@ class Front:
         """Answer one message. Errors that people can act on go back; nothing else leaves this function."""
         peer, envelope = received.peer, received.envelope
         try:
-            message = read(envelope, CLIENT_TO_HUB)
+            account = self.gate.client(self.port, received)
+            if account is None:
+                return
+            message = read(envelope, REQUESTS)
             if isinstance(message, Hello):
-                self._hello(peer, message, envelope.id)
+                self._hello(received, message, account)
                 return
             session, channel = self._by_peer.get(peer, (None, ""))
-            if session is None:
+            if session is None or session.key != received.key:
                 raise UnknownSession("The hub does not know this connection.", hint="Greet again.")
             bulk = type(message) in BULK
             if bulk != (channel == "blk"):
                 raise UnknownType(f"{envelope.type} does not belong on the {channel} connection.")
-            session.heard = self._clock()
+            session.heard, session.account = self._clock(), account
             handler = self._requests.get(type(message))
             if handler is None:
                 raise UnknownType(f"This hub does not take {envelope.type} from clients.")
-            handler(session, message, envelope.id)
+            with self.desk.store.acting(session.key):
+                handler(session, message, envelope.id)
         except MaquetteError as problem:
             reply: Message = Error(problem, envelope.job)
-            if envelope.type in ("HELLO", "SUBMIT") and not isinstance(problem, UnknownSession):
+            if envelope.type in ("HELLO", "SUBMIT") and not isinstance(problem, (UnknownSession, TooFast)):
                 reply = Rejected(problem)
             self.port.try_send(peer, reply, envelope.id)
 
-    def _hello(self, peer: bytes, message: Hello, id: bytes) -> None:
+    def _hello(self, received: Received, message: Hello, account: Account) -> None:
+        peer = received.peer
         if not message.min_major <= framing.MAJOR <= message.max_major:
             raise VersionMismatch(
                 f"The hub speaks version {framing.MAJOR} of the protocol, the client {message.min_major} to "
@@ -168,23 +191,42 @@ class Front:
             )
         if message.channel == "blk":
             session = self._sessions.get(message.sid)
-            if session is None:
+            if session is None or session.key != received.key:  # nobody joins another's, even with a stolen id
                 raise UnknownSession("The hub does not know this session.", hint="Greet on the control connection.")
             self._by_peer.pop(session.blk, None)
             session.streams.end_all()
             session.blk = peer
         else:
             old = self._by_peer.get(peer)
-            if old is not None:  # a repeated greeting whose answer got lost
+            if old is not None and old[0].key == received.key:  # a repeated greeting whose answer got lost
                 session = old[0]
             else:
-                session = _Session(secrets.token_bytes(16), LOCAL_USER, peer)
+                self._make_room(account)
+                session = _Session(secrets.token_bytes(16), account, received.key, peer)
                 self._sessions[session.sid] = session
         session.heard = self._clock()
+        session.lines[message.channel] = Line.of(received.descriptor)
         self._by_peer[peer] = (session, message.channel)
         self.port.try_send(peer, Welcome(
             framing.MAJOR, f"maquette {__version__}", session.sid, self.epoch, (), session.user, FRAME_BYTES, WINDOW,
-        ), id)
+        ), received.envelope.id)
+
+    def _make_room(self, account: Account) -> None:
+        own = [one for one in self._sessions.values() if one.user == account.name]
+        if account is not OWNER and len(own) >= MAX_SESSIONS:
+            self._close(min(own, key=lambda one: one.heard))
+
+    def _lose_keys(self, keys: frozenset[str]) -> None:
+        """Keys were revoked: what is open with them ends now."""
+        for session in list(self._sessions.values()):
+            if session.key in keys:
+                self._close(session)
+                for channel, peer in (("ctl", session.ctl), ("blk", session.blk)):
+                    self.port.part(peer, session.lines.get(channel), Error(revoked()))
+
+    def _manage(self, session: _Session, message: Manage, id: bytes) -> None:
+        values = self._management.do(session.account, message.action, message.values)
+        self.port.try_send(session.ctl, Managed(values), id)
 
     def _submit(self, session: _Session, message: Submit, id: bytes) -> None:
         self.blobs.require_space(sum(one.size for one in message.arrays))
@@ -194,12 +236,20 @@ class Front:
 
     def _own_job(self, session: _Session, name: str) -> Any:
         job = self.desk.store.job(name)
-        if job.user != session.user:  # the same words as for a job that is not there
+        if not self._may_see(session, job.user):  # the same words as for a job that is not there
+            self.gate.refused(session.user, "refused job", name, session.key)
             raise UnknownJob(f"The hub has no job {name}.", hint="It was submitted to another hub, or was deleted.")
         return job
 
+    @staticmethod
+    def _may_see(session: _Session, user: str) -> bool:
+        """Whether the jobs of this user are the session's business."""
+        return user == session.user or session.account.is_lead
+
     def _cancel(self, session: _Session, message: Cancel, id: bytes) -> None:
         job = self._own_job(session, message.job)
+        if job.life.state not in FINAL:
+            self.desk.store.audit(session.user, "cancel", job.id)
         job = self.desk.apply(job, CancelAsked())
         self.port.try_send(session.ctl, Jobs((job.summary(),)), id)
 
@@ -269,10 +319,10 @@ class Front:
 
     def _source(self, session: _Session, digest: bytes) -> Source:
         """The bytes of a preview, or of one of the user's own results. Raises UnknownBlob."""
-        preview = self._newest.find(digest)
+        preview = self._newest.find(digest, lambda job: self._may_see(session, self.desk.store.job(job).user))
         if preview is not None:
             return preview
-        if not self.desk.store.blob_is_of(digest, session.user):
+        if not session.account.is_lead and not self.desk.store.blob_is_of(digest, session.user):
             raise UnknownBlob("The hub does not hold these bytes.", detail={"hash": digest})
         return Source.of_file(self.blobs.open(digest))
 
@@ -351,6 +401,8 @@ class Front:
 
     def tick(self) -> None:
         """Close the sessions of clients that have been silent for long, and forget uploads nobody waits for."""
+        self.port.tick()
+        self.gate.tick()
         if self._clock() >= self._collect_at:
             self._collect_at = self._clock() + COLLECT_SECONDS
             self._inputs.collect()

@@ -7,6 +7,7 @@ before it is kept too, because a client may be fetching it just now.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from backend.hub.streams import Source
@@ -60,10 +61,10 @@ class Newest:
         """What there is of a job."""
         return [key for key in self._slots if key[0] == job]
 
-    def find(self, digest: bytes) -> Source | None:
-        """The bytes of a preview's array."""
+    def find(self, digest: bytes, may_see: Callable[[str], bool]) -> Source | None:
+        """The bytes of a preview's array, of a job that the asker may see."""
         for slot in (*self._slots.values(), *self._before.values()):
-            if digest in slot.blobs:
+            if digest in slot.blobs and may_see(slot.message.job):
                 return Source(len(slot.blobs[digest]), memory=slot.blobs[digest])
         return None
 

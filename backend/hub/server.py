@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The hub as one process and one loop: two ROUTER ports, the store, the blobs, and a worker process.
 
-`Hub` takes a data folder for itself (a second hub in the same folder is refused), listens on the loopback
-interface, writes the connection file, and then only reacts. It starts within a second and imports nothing heavy;
-the worker imports torch in its own process meanwhile.
+`Hub` takes a data folder for itself (a second hub in the same folder is refused), listens (encrypted, and beyond the
+loopback interface only with keys of its own), writes the connection file, and then only reacts. It starts within a
+second and imports nothing heavy; the worker imports torch in its own process meanwhile.
 """
 
 from __future__ import annotations
@@ -14,22 +14,27 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
 import zmq
 
 from backend import __version__
+from backend.hub import keys
+from backend.hub.accounts import Accounts
 from backend.hub.back import Back
 from backend.hub.blobs import RESERVE_BYTES, BlobStore, free_bytes
 from backend.hub.desk import Desk
 from backend.hub.executors import Executor, NoExecutor, ProcessExecutor, worker_command
 from backend.hub.executors.devices import wanted_slots
 from backend.hub.front import Front
+from backend.hub.gate import Gate
 from backend.hub.store import Store
 from backend.hub.wire import Port
+from backend.hub.zap import BACK, FRONT, Doorkeeper, Lock
 from protocol.errors import BadRequest, NotAllowed, OutOfSpace
+from protocol.keys import KeyPair
 from protocol.local import FILE_NAME, ConnectionInfo, write_connection_file
 
 log = logging.getLogger("maquette.hub")
@@ -46,7 +51,8 @@ class HubOptions:
 
     worker: whether to keep worker processes. slots: where, see `executors.devices.wanted_slots`. free: bytes
     left on the disk, reserve: how many to leave alone. stop_patience: seconds that a worker gets to give its job back
-    when the hub stops.
+    when the hub stops. host: address to listen on, other than the loopback's only with keys. keys: folder of the hub's
+    keys, None for `keys` in the data folder. encrypt: False for an unencrypted loopback (for measuring what it costs).
     """
 
     data: Path
@@ -56,6 +62,15 @@ class HubOptions:
     free: Callable[[Path], int] = free_bytes
     reserve: int = RESERVE_BYTES
     stop_patience: float = 5.0
+    host: str = LOOPBACK
+    back_port: int = 0
+    keys: Path | None = None
+    encrypt: bool = True
+
+    @property
+    def keys_folder(self) -> Path:
+        """Where the hub's own keys are, if it has any."""
+        return self.keys or self.data / keys.FOLDER
 
 
 class Hub:
@@ -64,6 +79,8 @@ class Hub:
     def __init__(self, options: HubOptions, clock: Callable[[], float] = time.monotonic) -> None:
         self.options = options
         self._clock = clock
+        own_keys = keys.load(options.keys_folder)
+        keys.require_for(options.host, own_keys if options.encrypt else None, options.keys_folder)
         options.data.mkdir(parents=True, exist_ok=True)
         self._lock = lock_folder(options.data)
         self.store = Store(options.data / "hub.sqlite", time.time)
@@ -72,22 +89,38 @@ class Hub:
         if self.store.meta("token") is None:
             self.store.set_meta("token", secret)
         self.blobs = BlobStore(options.data / "blobs", options.free, options.reserve)
+        self.accounts = Accounts(self.store, time.time)
+        self.gate = Gate(self.accounts, self.store, clock)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        front_port = self._bind("front_port", options.port)
-        back_port = self._bind("back_port", 0)
+        self.doorkeeper = Doorkeeper(self._context, self.accounts.may_enter, self.gate.knocked)  # before any bind
+        pair = own_keys.pair if own_keys is not None else KeyPair.new()
+        client, worker = KeyPair.new(), KeyPair.new()  # for whoever can read the connection file of this start
+        self.accounts.admit(client.public, FRONT)
+        self.accounts.admit(worker.public, BACK)
+        front_port = self._bind("front_port", options.port, Lock(FRONT, pair.secret) if options.encrypt else None)
+        back_port = self._bind("back_port", options.back_port, Lock(BACK, pair.secret) if options.encrypt else None)
         self.desk = Desk(self.store, clock)
+        self.desk.check_room, self.desk.check_priority = self.accounts.check_room, self.accounts.check_priority
+        self.desk.scheduler.may_run = self.accounts.may_run
         self.executor: Executor = NoExecutor()
         if options.worker:
             self.executor = ProcessExecutor(
                 options.data, worker_command(options.data), wanted_slots(options.slots), clock
             )
-        token = bytes.fromhex(secret)
-        self.back = Back(back_port, self.desk, self.blobs, self.executor, clock, token, self.epoch)
-        self.front = Front(front_port, self.desk, self.blobs, clock, token, self.epoch, self.back.dispatch)
+        token = b"" if options.encrypt else bytes.fromhex(secret)
+        self.back = Back(back_port, self.desk, self.blobs, self.executor, self.gate, clock, token, self.epoch)
+        self.front = Front(
+            front_port, self.desk, self.blobs, self.gate, clock, token, self.epoch, self.back.dispatch
+        )
         self.back.expect_back(self.desk.recover())
         self.info = ConnectionInfo(
-            front_port.address, back_port.address, secret, self.epoch, os.getpid(), f"maquette {__version__}"
+            _reachable(front_port.address), _reachable(back_port.address), secret, self.epoch, os.getpid(),
+            f"maquette {__version__}",
         )
+        if options.encrypt:
+            self.info = replace(
+                self.info, server_key=pair.public.hex(), client_key=client.secret.hex(), worker_key=worker.secret.hex()
+            )
         write_connection_file(options.data, self.info)
         self.stopping = False
         self._next_tick = 0.0
@@ -97,15 +130,16 @@ class Hub:
             sqlite3.sqlite_version, self.epoch,
         )
 
-    def _bind(self, name: str, wanted: int) -> Port:
+    def _bind(self, name: str, wanted: int, lock: Lock | None) -> Port:
         """The wanted port; or the last one, so that clients and workers find a restarted hub where it was; or any."""
+        host = self.options.host
         if wanted:
-            return Port(self._context, LOOPBACK, wanted)
+            return Port(self._context, host, wanted, lock)
         last = self.store.meta(name)
         try:
-            port = Port(self._context, LOOPBACK, int(last or 0))
+            port = Port(self._context, host, int(last or 0), lock)
         except BadRequest:
-            port = Port(self._context, LOOPBACK, 0)
+            port = Port(self._context, host, 0, lock)
         if port.number != last:
             self.store.set_meta(name, port.number)
         return port
@@ -123,10 +157,12 @@ class Hub:
         poller = zmq.Poller()
         poller.register(self.front.port.socket, zmq.POLLIN)
         poller.register(self.back.port.socket, zmq.POLLIN)
+        poller.register(self.doorkeeper.socket, zmq.POLLIN)
         moved = self._pump()
         busy = self.front.busy or self.back.busy
         wait = 0.0 if moved and busy else 0.01 if busy else longest_wait
         poller.poll(int(1000 * max(0.0, min(wait, self._next_tick - self._clock(), self.desk.seconds_to_next()))))
+        self.doorkeeper.turn()
         for port, handle in ((self.back.port, self.back.handle), (self.front.port, self.front.handle)):
             for _ in range(MESSAGES_A_TURN):
                 received = port.receive()
@@ -178,6 +214,7 @@ class Hub:
         (self.options.data / FILE_NAME).unlink(missing_ok=True)
         self.front.port.close()
         self.back.port.close()
+        self.doorkeeper.close()
         self._context.term()
         self.store.close()
         self._lock.close()
@@ -204,4 +241,6 @@ def lock_folder(folder: Path) -> IO[bytes]:
     return file
 
 
-
+def _reachable(address: str) -> str:
+    """Where this machine reaches a port that listens on all its addresses."""
+    return address.replace("tcp://0.0.0.0:", f"tcp://{LOOPBACK}:").replace("tcp://[::]:", "tcp://[::1]:")

@@ -2,16 +2,21 @@
 """A ROUTER socket that speaks messages: what front and back share.
 
 Sending never blocks and says whether it worked: `False` is a peer that is slow (try later) and `Gone` one whose
-connection has ended. Nothing is queued here beyond libzmq's own high-water mark.
+connection has ended. Nothing is queued here beyond libzmq's own high-water mark. With a lock (`zap`) the socket
+speaks CURVE, and every message carries the public key that it came from.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import socket
 from dataclasses import dataclass
+from typing import Any
 
 import zmq
 
+from backend.hub.zap import Lock
 from protocol import framing
 from protocol.errors import BadRequest, MaquetteError
 from protocol.fields import Message
@@ -21,6 +26,8 @@ from protocol.messages import Error
 log = logging.getLogger("maquette.hub")
 
 SEND_QUEUE = 64  # messages to one peer
+BACKLOG = 512  # connections that wait to be accepted
+TURNS_TO_CUT = 2  # so that the last words are on their way
 
 
 class Gone(Exception):
@@ -28,24 +35,66 @@ class Gone(Exception):
 
 
 @dataclass(frozen=True)
+class Line:
+    """The TCP connection that a message came by. descriptor: of the operating system. far_end: its address there."""
+
+    descriptor: int
+    far_end: Any
+
+    @classmethod
+    def of(cls, descriptor: int) -> Line | None:
+        """The connection behind a descriptor of libzmq's; None when it is gone."""
+        try:
+            view = socket.socket(fileno=descriptor)
+        except OSError:
+            return None
+        try:
+            return cls(descriptor, view.getpeername())
+        except OSError:
+            return None
+        finally:
+            view.detach()  # it stays libzmq's
+
+    def cut(self) -> bool:
+        """End it, unless the descriptor is another connection's by now. libzmq sees it end and forgets the peer."""
+        if Line.of(self.descriptor) != self:
+            return False
+        view = socket.socket(fileno=self.descriptor)
+        with contextlib.suppress(OSError):
+            view.shutdown(socket.SHUT_RDWR)
+        view.detach()
+        return True
+
+
+@dataclass(frozen=True)
 class Received:
-    """One decoded message and the routing id that it came from."""
+    """One decoded message and where it came from.
+
+    peer: routing id. key: public key as hex, empty without CURVE. descriptor: of the connection, see `Line`.
+    """
 
     peer: bytes
     envelope: Envelope
+    key: str = ""
+    descriptor: int = -1
 
 
 class Port:
-    """One bound ROUTER. address: `tcp://host:port`, port 0 or taken means any free one."""
+    """One bound ROUTER. address: `tcp://host:port`, port 0 or taken means any free one. lock: to speak CURVE."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], host: str, port: int) -> None:
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], host: str, port: int, lock: Lock | None = None
+    ) -> None:
         self.socket = context.socket(zmq.ROUTER)
         for option, value in (
             (zmq.LINGER, 0), (zmq.ROUTER_MANDATORY, 1), (zmq.ROUTER_HANDOVER, 0), (zmq.SNDHWM, SEND_QUEUE),
             (zmq.MAXMSGSIZE, framing.MAX_FRAME), (zmq.HEARTBEAT_IVL, 5000), (zmq.HEARTBEAT_TIMEOUT, 15000),
-            (zmq.HANDSHAKE_IVL, 5000), (zmq.TCP_KEEPALIVE, 1),
+            (zmq.HANDSHAKE_IVL, 5000), (zmq.TCP_KEEPALIVE, 1), (zmq.BACKLOG, BACKLOG),
         ):
             self.socket.setsockopt(option, value)
+        self._locked = lock is not None
+        if lock is not None:
+            lock.fit(self.socket)
         try:
             self.socket.bind(f"tcp://{host}:{port or '*'}")
         except zmq.ZMQError as problem:
@@ -56,6 +105,7 @@ class Port:
             ) from problem
         self.address = self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self.unreadable = 0
+        self._to_cut: list[tuple[int, Line]] = []
 
     @property
     def number(self) -> int:
@@ -69,8 +119,15 @@ class Port:
                 peer, *frames = self.socket.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return None
+            routing_id = peer.bytes
+            if routing_id[:1] != b"\0" or not frames:  # those that libzmq makes begin so: nobody chooses another's
+                self.unreadable += 1
+                continue
             try:
-                return Received(peer.bytes, framing.decode([one.buffer for one in frames]))
+                key = str(frames[0].get("User-Id")) if self._locked else ""
+                return Received(
+                    routing_id, framing.decode([one.buffer for one in frames]), key, int(frames[0].get(zmq.SRCFD))
+                )
             except framing.BadSignature:
                 self.unreadable += 1
             except MaquetteError as problem:
@@ -96,6 +153,19 @@ class Port:
             return self.send(peer, message, re)
         except Gone:
             return False
+
+    def part(self, peer: bytes, line: Line | None, last: Message) -> None:
+        """Say one last thing to a peer and end its connection in a moment."""
+        self.try_send(peer, last)
+        if line is not None:
+            self._to_cut.append((TURNS_TO_CUT, line))
+
+    def tick(self) -> None:
+        """End the connections whose time has come."""
+        due = [line for turns, line in self._to_cut if turns <= 1]
+        self._to_cut = [(turns - 1, line) for turns, line in self._to_cut if turns > 1]
+        for line in due:
+            line.cut()
 
     def close(self) -> None:
         """Close at once; what was not sent is asked for again."""

@@ -143,9 +143,12 @@ def test_connection_file_is_private(steady_hub):
 def test_junk_on_the_socket_and_the_port(steady_hub):
     info = read_connection_file(steady_hub.folder)
     context = zmq.Context()
-    for address in (info.address, info.back_address):
+    doors = ((info.address, info.keys), (info.back_address, info.worker_keys))
+    for address, keys in (*doors, *((address, None) for address, _ in doors)):
         peer = context.socket(zmq.DEALER)
         peer.linger = 0
+        if keys is not None:
+            keys.secure(peer)
         peer.connect(address)
         good = framing.encode(framing.Envelope("PING"))
         for frames in (

@@ -80,7 +80,11 @@ class RawClient:
         for channel in ("ctl", "blk"):
             self.sockets[channel] = self.context.socket(zmq.DEALER)
             self.sockets[channel].linger = 0
+            self.sockets[channel].immediate = 1
+            bench.hub.info.keys.secure(self.sockets[channel])
             self.sockets[channel].connect(bench.hub.info.address)
+            while not self.sockets[channel].poll(1, zmq.POLLOUT):  # the handshake needs the hub's turns
+                bench.hub.turn(0.005)
         self.token = bench.hub.info.secret
         (welcome,) = self.ask("ctl", Hello(1, 1, "raw", "ctl", token=self.token))
         self.ask("blk", Hello(1, 1, "raw", "blk", token=self.token, sid=welcome.sid))

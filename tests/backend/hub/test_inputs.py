@@ -56,9 +56,11 @@ def test_inputs_reach_the_hub_and_the_next_job_needs_no_upload(bench):
     mine = DATA.copy()
     job = client.submit(PaintSpec(), {"vertices": mine, "image": picture})
     mine[:] = 0  # what was submitted is submitted
-    seen = bench.until(lambda: client.jobs[job].state == "QUEUED")
+    seen = bench.until(lambda: client.jobs[job].seq == 2)
+    assert client.jobs[job].state == "QUEUED"
     parts = [one for one in seen if isinstance(one, JobUploading)]
-    assert parts[-1].have == parts[-1].size == DATA.nbytes + 256
+    assert parts and {one.size for one in parts} == {DATA.nbytes + 256}
+    assert [one.have for one in parts] == sorted(one.have for one in parts)
     with bench.hub.blobs.open(NAME) as file:
         assert file.read() == DATA.tobytes()
     assert [one.name for one in bench.hub.store.inputs(job)] == ["vertices", "image"]
