@@ -42,6 +42,14 @@ class Opinion:
     target: Tensor | None = None
 
 
+@dataclass(frozen=True)
+class Voice:
+    """A prior with the prompt in its own language."""
+
+    prior: Prior
+    book: PromptBook
+
+
 class Guide:
     """A prior with its prompt, ready to judge the renders of one stage."""
 

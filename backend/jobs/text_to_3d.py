@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text to 3D, after Magic3D (Lin et al., CVPR 2023): read the prompt, coarse, carry over, fine, finish, deliver."""
+"""Text to 3D, after Magic3D (Lin et al., CVPR 2023): read the prompt, coarse, carry over, fine, finish, paint,
+deliver."""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 import torch
 
-from backend.fields.tetrahedral_sdf import TetrahedralSDF
 from backend.fields.texture import TextureField
 from backend.jobs import presets
 from backend.jobs.carry_over import CarriedOver, carry_over
 from backend.jobs.coarse import CoarseStage, run_coarse
 from backend.jobs.context import JobContext
-from backend.jobs.fine import FineStage, render_surface
+from backend.jobs.fine import FineStage
 from backend.jobs.finish import Asset, arrays_of, finish
-from backend.jobs.guide import Guide, Opinion
+from backend.jobs.guide import Guide, Opinion, Voice
+from backend.jobs.paint import repaint
 from backend.jobs.presets import Preset
 from backend.jobs.previews import Previews, to_bytes
 from backend.jobs.results import MeshResult, versions
@@ -33,19 +33,12 @@ from backend.priors.known_models import Role
 from backend.priors.prompts import PromptBook
 from backend.render.lighting import shade
 from backend.render.raster import Rasteriser, choose_rasteriser
+from backend.texturing.textured import pictures_of
 from protocol.specs import TextTo3DSpec
 
 CHECKPOINT_EVERY = 15.0  # seconds: the most work that a killed worker can lose
 THUMBNAIL = 256  # pixels
 FIRST_PREVIEW = 12  # steps, or a quarter of the stage if that is fewer
-
-
-@dataclass(frozen=True)
-class Voice:
-    """A prior with the prompt in its own language."""
-
-    prior: Prior
-    book: PromptBook
 
 
 def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
@@ -74,8 +67,11 @@ def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
         return MeshResult({}, {})  # the first has it all
     with watch.stage("finish", "making an asset of it") as tell:
         asset = finish(fine.surface, fine.texture, preset.finish, spec.texture_size, tell, notes.add)
+    if preset.paint is not None:
+        with watch.stage("paint", "painting it from all around") as tell:
+            asset = repaint(asset, broad, sharp, preset.paint, rasteriser, seed + 3, tell)
     with watch.stage("deliver", "taking its picture"):
-        thumbnail = take_picture(fine.surface, fine.texture, rasteriser)
+        thumbnail = take_picture(asset, context.device, rasteriser)
         arrays = arrays_of(asset, thumbnail, spec.size_metres)
     report = make_report(spec, preset, seed, broad, sharp, watch, carried, asset, notes, (stage, fine))
     context.progress("done", 1.0, "finished", 0.0)
@@ -175,20 +171,15 @@ def optimise_fine(
             keeper.keep(coarse=coarse.state(), fine=stage.state())
 
 
-def take_picture(surface: TetrahedralSDF, texture: TextureField, rasteriser: Rasteriser) -> Any:
-    """A shaded portrait of the surface, (256, 256, 4) uint8 with straight alpha."""
-    camera = turntable(1, THUMBNAIL * 2, 20.0, 30.0).to(texture.table.device)
-    with torch.no_grad():
-        vertices, faces = surface.surface()
-        seen = render_surface(texture, vertices, faces, camera, rasteriser, with_normals=True)
-        assert seen.normal is not None
-        above = camera.positions.new_tensor([[0.0, 0.0, 1.5]])
-        light = torch.nn.functional.normalize(camera.positions + above, dim=-1)
-        colour = shade(seen.colour, seen.normal, light, opacity=seen.opacity)
-        image = torch.cat([colour, seen.opacity], -1).permute(0, 3, 1, 2)
-        image = torch.nn.functional.avg_pool2d(image, 2)[0].permute(1, 2, 0)
-        straight = image[..., :3] / image[..., 3:].clamp_min(1e-4)
-        return to_bytes(torch.cat([straight, image[..., 3:]], -1))
+def take_picture(asset: Asset, device: torch.device, rasteriser: Rasteriser) -> Any:
+    """A shaded portrait of the asset, (256, 256, 4) uint8 with straight alpha."""
+    camera = turntable(1, THUMBNAIL, 20.0, 30.0).to(device)
+    colour, opacity, normal = (
+        layer.permute(0, 2, 3, 1) for layer in pictures_of(asset.mesh, asset.base_colour / 255.0, camera, rasteriser)
+    )
+    light = torch.nn.functional.normalize(camera.positions + camera.positions.new_tensor([[0.0, 0.0, 1.5]]), dim=-1)
+    lit = shade(colour, normal, light, opacity=opacity)
+    return to_bytes(torch.cat([lit / opacity.clamp_min(1e-4), opacity], -1)[0])
 
 
 def make_report(
@@ -254,6 +245,7 @@ def _plan(preset: Preset) -> dict[str, float]:
         "carry over": 3.0,
         "fine": 0.25 * preset.fine.steps * sharp,
         "finish": 6.0,
+        **({} if preset.paint is None else {"paint": 12.0}),
         "deliver": 1.0,
     }
 
@@ -279,7 +271,9 @@ class _Keeper:
         self._last = context.clock()
 
     def due(self) -> bool:
-        return self._context.ranks.first and self._context.clock() - self._last >= CHECKPOINT_EVERY
+        if not self._context.ranks.first:
+            return False
+        return self._context.checkpoint_wanted or self._context.clock() - self._last >= CHECKPOINT_EVERY
 
     def keep(self, **stages: dict[str, Any]) -> None:
         self._context.save_checkpoint({"seed": self._seed, **stages})

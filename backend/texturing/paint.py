@@ -8,7 +8,6 @@ projected to the texels, the unseen ones continued over the surface, and the cha
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from backend.geometry.bake import TexelMap, dilate, texel_map, to_bytes
 from backend.geometry.mesh import Mesh
@@ -25,9 +23,10 @@ from backend.priors.base import Prior
 from backend.priors.prompts import PromptBook
 from backend.render.cameras import Cameras
 from backend.render.raster import Rasteriser
-from backend.texturing.canvas import Canvas, make_canvas
+from backend.texturing.canvas import make_canvas
 from backend.texturing.fill import fill
 from backend.texturing.projection import Projector
+from backend.texturing.textured import texture_at
 from backend.texturing.together import Denoising, Tell, denoise_together
 
 FINAL_EXPONENT = 8.0  # a texel is almost wholly the business of the view that sees it best
@@ -46,7 +45,7 @@ class Pass:
 @dataclass(frozen=True, eq=False)
 class PaintedTexture:
     """image (S, S, 3) uint8 sRGB, every texel filled; pictures (B, 4, s, s), the last that the prior drew, for people;
-    report: plain values: shares of texels seen and filled, views, seconds of each part."""
+    report: plain values: views, texels, the share of them that some view saw, priors."""
 
     image: NDArray[np.uint8]
     pictures: Tensor
@@ -87,43 +86,29 @@ def paint(
     vertices = torch.from_numpy(mesh.vertices).to(device)
     faces = torch.from_numpy(mesh.faces).to(device)
     pictures: Tensor | None = None
-    clock: dict[str, float] = {}
     for number, one in enumerate(passes):
-        began = time.perf_counter()
         size = one.prior.traits.resolution
         canvas = make_canvas(vertices, faces, cameras.resized(size, size), rasteriser, max(2, min(4, FINEST // size)))
         colours = None
         if pictures is not None:
             colours = canvas.gather(pictures, one.denoising.exponent[1])
         elif start is not None:
-            colours = canvas.average(texture_at(canvas, mesh, start))
+            colours = canvas.average(texture_at(mesh, start, canvas.face, canvas.barycentric))
 
         def told(share: float, message: str, number: int = number, name: str = one.prior.traits.name) -> None:
             tell(0.9 * (number + share) / len(passes), f"{name}, {message}")
 
         pictures = denoise_together(one.prior, one.book, canvas, one.denoising, colours, generator, told)
-        clock[f"pass {number + 1}"] = round(time.perf_counter() - began, 2)
     assert pictures is not None
     tell(0.9, "projecting the views")
-    began = time.perf_counter()
     texels = texel_map(mesh, texture_size) if texels is None else texels
     projector = Projector(texels, vertices, faces, cameras, rasteriser)
     projected = projector.project(pictures, FINAL_EXPONENT)
     tell(0.95, "filling what no view saw")
     values = fill(texels.points, texels.normals, projected.values, projected.seen)
     image = dilate(texels.picture(values), texels.mask)
-    clock["texture"] = round(time.perf_counter() - began, 2)
     seen = float(projected.seen.mean()) if len(projected.seen) else 0.0
-    report = {"views": len(cameras), "texels": len(values), "seen": round(seen, 4), "seconds": clock,
+    report = {"views": len(cameras), "texels": len(values), "seen": round(seen, 4),
               "priors": [one.prior.traits.name for one in passes]}
     return PaintedTexture(to_bytes(image), pictures, report)
 
-
-def texture_at(canvas: Canvas, mesh: Mesh, picture: NDArray[np.floating]) -> Tensor:
-    """Colours (N, 3) of a texture (H, W, 3) in 0..1 at the canvas's samples."""
-    assert mesh.uvs is not None
-    corners = torch.from_numpy(mesh.uvs).to(canvas.alpha).view(-1, 3, 2)
-    uv = (corners[canvas.face] * canvas.barycentric[..., None]).sum(1)
-    place = torch.stack([uv[:, 0] * 2 - 1, 1 - uv[:, 1] * 2], -1)[None, None]
-    texture = torch.from_numpy(np.ascontiguousarray(picture, np.float32)).to(canvas.alpha).permute(2, 0, 1)[None]
-    return functional.grid_sample(texture, place, padding_mode="border", align_corners=False)[0, :, 0].T

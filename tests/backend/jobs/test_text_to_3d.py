@@ -65,9 +65,10 @@ def test_the_report_says_how(made: tuple[MeshResult, TerminalContext]) -> None:
     report = made[0].report
     assert report["seed"] == 3 and report["preset"] == "draft" and report["nearest_known"]["kind"] == "mushroom"
     assert [stage["name"] for stage in report["stages"]] == [
-        "read the prompt", "coarse", "carry over", "fine", "finish", "deliver",
+        "read the prompt", "coarse", "carry over", "fine", "finish", "paint", "deliver",
     ]
     assert report["prior"] == {"coarse": "embedded pixel", "fine": "embedded latent"}
+    assert report["paint"]["views"] == 9 and report["paint"]["priors"] == ["embedded pixel", "embedded latent"]
     assert report["mesh"]["sound"] and report["uv"]["overlap_texels"] == 0
     fractions = [fraction for _, fraction in made[1].stages]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
@@ -99,7 +100,8 @@ def test_a_job_goes_on_from_its_checkpoint(
     steps_after = sum(stage == "coarse" for stage, _ in goes_on.stages)
     assert steps_after < sum(stage == "coarse" for stage, _ in made[1].stages) and steps_before > 2
     # Nothing was drawn twice or left out: the resumed job ends with the very same mesh.
-    assert np.array_equal(result.arrays["vertices"], made[0].arrays["vertices"])
+    for name in ("vertices", "base_colour"):
+        assert np.array_equal(result.arrays[name], made[0].arrays[name]), name
 
 
 def test_an_unknown_thing_is_made_and_said(tmp_path: Path) -> None:

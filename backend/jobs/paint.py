@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The finished mesh painted anew: the priors of both stages draw it from all around, and the views agree on a texture.
+
+Score distillation averages what a prior imagines at every step, so patterns (spots, checks, the pillow on a bed) fade
+although the prior knows them. Here it draws pictures in the ordinary way, of a shape that stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import torch
+
+from backend.geometry.mesh import Mesh
+from backend.jobs.finish import Asset
+from backend.jobs.guide import Voice
+from backend.jobs.presets import Paint, Stroke
+from backend.render.raster import Rasteriser
+from backend.texturing.paint import Pass, paint
+from backend.texturing.rig import framed, ring
+from backend.texturing.together import Denoising
+
+
+def repaint(
+    asset: Asset,
+    broad: Voice,
+    sharp: Voice,
+    settings: Paint,
+    rasteriser: Rasteriser,
+    seed: int,
+    tell: Callable[[float, str], None],
+) -> Asset:
+    """The asset with another base colour. Its mesh and UVs stay; `tell` reports and may raise Cancelled."""
+    passes = [_pass(broad, settings.broad)]
+    if sharp.prior is not broad.prior:
+        passes.append(_pass(sharp, settings.sharp))
+    mesh = Mesh(framed(asset.mesh.vertices), asset.mesh.faces, asset.mesh.uvs)
+    together = max(one.prior.traits.views_together for one in passes)
+    cameras = ring(settings.views, above=60.0 if together == 1 else 0.0).to(broad.prior.device)
+    size = asset.base_colour.shape[0]
+    start = asset.base_colour / 255.0 if settings.broad.begin < 1.0 else None
+    painted = paint(mesh, cameras, passes, size, rasteriser, torch.Generator().manual_seed(seed), tell, start=start)
+    return replace(asset, base_colour=painted.image, facts={**asset.facts, "paint": painted.report})
+
+
+def _pass(voice: Voice, stroke: Stroke) -> Pass:
+    return Pass(voice.prior, voice.book, Denoising(stroke.steps, stroke.begin, stroke.scale))
