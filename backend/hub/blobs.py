@@ -63,6 +63,14 @@ class BlobStore:
         """Whether the disk has more than the reserve."""
         return self._free(self.folder) >= self._reserve
 
+    def shortage(self) -> int:
+        """Bytes that should be freed, so that uploads find twice the reserve; 0 when there is enough."""
+        return max(0, 2 * self._reserve - self._free(self.folder))
+
+    def remove(self, digest: bytes) -> None:
+        """Delete the blob. Who reads it just now reads on."""
+        self.path(digest).unlink(missing_ok=True)
+
     def require_space(self, need: int) -> None:
         """Raises OutOfSpace when `need` bytes would use up the reserve."""
         free = self._free(self.folder)

@@ -85,7 +85,7 @@ ALTER TABLE attempts ADD COLUMN devices INTEGER NOT NULL DEFAULT 1;
 
 def open_database(path: Path) -> sqlite3.Connection:
     """The store's one connection, checked and of this version. Raises InternalError with advice."""
-    db = sqlite3.connect(path, isolation_level=None)
+    db = sqlite3.connect(path, isolation_level=None, timeout=0.2)  # a backup may read; the hub must not wait long
     try:
         found = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if found == "ok":
