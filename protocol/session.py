@@ -187,7 +187,7 @@ class Session:
         arrays = [describe(name, np.array(array)) for name, array in (inputs or {}).items()]
         described = tuple(one for one, _ in arrays)
         spec.check_inputs(described)
-        self.jobs[job] = JobView(job)
+        self._follow(JobView(job))
         self._uploads.add(job, arrays)
         self._request(("submit", job), CTL, Submit(bytes.fromhex(job), spec.kind, spec.to_map(), described), now)
 
@@ -208,8 +208,12 @@ class Session:
 
     def watch(self, job: str, after_seq: int, now: float) -> None:
         """Follow a job that was submitted before, from its event number `after_seq` on."""
-        self.jobs[job] = JobView(job, state="QUEUED", seq=after_seq)
+        self._follow(JobView(job, state="QUEUED", seq=after_seq))
         self._request(("watch", job), CTL, Watch(job, after_seq), now)
+
+    def _follow(self, view: JobView) -> None:
+        self._downloads.drop(("result", view.job))  # on its way to an earlier view of the job
+        self.jobs[view.job] = view
 
     def forget(self, job: str) -> None:
         """Stop following a job; it goes on at the hub."""
@@ -317,7 +321,7 @@ class Session:
 
     def _on_event(self, message: Event, channel: str, re: bytes, now: float) -> None:
         view = self.jobs.get(message.job)
-        if view is None or message.seq <= view.seq:
+        if view is None or view.ended or message.seq <= view.seq:  # nothing comes after an end, whoever says so
             return
         if message.seq > view.seq + 1:
             if ("watch", message.job) not in self._requests:
@@ -455,5 +459,7 @@ class Session:
             )
 
     def _fail_job(self, view: JobView, error: MaquetteError) -> None:
+        if view.over:  # a job ends once, whatever a confused hub says next
+            return
         view.error = error
         self.updates.append(JobFailed(view.job, error))

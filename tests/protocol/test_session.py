@@ -388,6 +388,48 @@ def test_wrong_bytes_are_fetched_again_and_then_given_up():
     assert isinstance(session.jobs[other].error, ProtocolError)
 
 
+def test_a_job_ends_once_whatever_the_hub_says_next():
+    """Found by the fuzzer: events after a refusal, and a result on its way to an earlier view of the job."""
+    hub, session, wire = pair()
+    session.submit(SPEC, JOB, 0.0)
+    session.receive(CTL, framing.encode(Welcome(1, "model", bytes(16), 1).to_envelope(
+        re=framing.decode(session.outbox[CTL].popleft()).id)), 0.0)
+    submit = framing.decode(session.outbox[CTL].popleft())
+    session.receive(CTL, framing.encode(Rejected(BadRequest("x", path="prompt")).to_envelope(re=submit.id)), 0.0)
+    for seq, state in enumerate(("QUEUED", "CANCELLED"), 1):
+        session.receive(CTL, framing.encode(Event(JOB, seq, "state", state).to_envelope()), 0.0)
+    session.receive(CTL, framing.encode(Error(UnknownJob("no"), JOB).to_envelope()), 0.0)
+    assert len([one for one in session.updates if isinstance(one, JobFailed)]) == 1
+    assert session.jobs[JOB].error.path == "prompt"
+
+
+def test_a_result_on_its_way_belongs_to_the_view_that_asked():
+    hub, session, wire = pair()
+    session.submit(SPEC, JOB, 0.0)
+    [wire.round() for _ in range(4)]
+    finish(hub, JOB, 300_000)
+    wire.round()
+    session.watch(JOB, 0, wire.now)  # while the first chunks arrive
+    seen = [one for _ in range(14) for one in wire.round()]
+    assert len([one for one in seen if isinstance(one, JobFinished)]) == 1
+    assert session.jobs[JOB].result is not None
+
+
+def test_an_event_lost_with_nothing_after_it_is_found_in_time():
+    hub, session, wire = pair()
+    session.submit(SPEC, JOB, 0.0)
+    [wire.round() for _ in range(4)]
+    hub.add(JOB, kind="warning", text="lost")
+    hub.push()  # sent, and never there
+    [wire.round() for _ in range(70)]
+    assert session.jobs[JOB].warnings == ["lost"]
+    hub.add(JOB, kind="warning", text="also lost")
+    hub.push()
+    session.receive(CTL, framing.encode(Ephemeral(JOB, seq=3, stage="coarse").to_envelope()), wire.now)
+    [wire.round(0.1) for _ in range(3)]
+    assert session.jobs[JOB].warnings == ["lost", "also lost"]
+
+
 def test_list():
     hub, session, wire = pair()
     wire.round()
