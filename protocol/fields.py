@@ -28,7 +28,7 @@ byte_count = checks.integer(0, 4 << 30)
 sha256 = checks.octets(32, exact=32)
 word = checks.text(64)
 line = checks.text(4096)
-device_names = checks.listing(checks.text(256, printable=True), 64)
+short_texts = checks.listing(checks.text(256, printable=True), 64)
 feature_names = checks.listing(checks.text(32, pattern="[a-z0-9_+.-]*"), 64)
 
 

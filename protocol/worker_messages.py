@@ -18,13 +18,13 @@ from .fields import (
     any_job,
     byte_count,
     descriptors,
-    device_names,
     direction,
     error_map,
     in_blobs,
     job_id,
     line,
     sha256,
+    short_texts,
     u63,
     wire,
     word,
@@ -63,7 +63,10 @@ class Ready(Message):
 
 @dataclass(frozen=True)
 class Beat(Message):
-    """A worker's sign of life. progress: a count that rises with every step of the job."""
+    """A worker's sign of life. progress: a count that rises with every step of the job. memory: bytes of the process.
+
+    device_free: bytes free on its device, 0 when unknown. warm: the models that it keeps loaded.
+    """
 
     TYPE = "BEAT"
     state: str = wire(checks.one_of("warming", "idle", "busy"))
@@ -71,6 +74,8 @@ class Beat(Message):
     fence: int = wire(u63, 0)
     progress: int = wire(u63, 0)
     memory: int = wire(u63, 0)
+    device_free: int = wire(u63, 0)
+    warm: tuple[str, ...] = wire(short_texts, ())
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class Lease(Message):
     kind: str = wire(checks.text(64, minimum=1))
     spec: dict[str, Any] = wire(checks.mapping)
     arrays: tuple[Descriptor, ...] = wire(in_blobs, ())
-    devices: tuple[str, ...] = wire(device_names, ("",))
+    devices: tuple[str, ...] = wire(short_texts, ("",))
     checkpoint: bytes = wire(checks.octets(32), b"")
     checkpoint_size: int = wire(u63, 0)
     memory_share: float = wire(checks.number(0.0, 1.0), 1.0)

@@ -24,6 +24,16 @@ def run(spec: JobSpec, context: JobContext) -> MeshResult:
     raise BadRequest(f"This backend has no recipe for {type(spec).__name__}.", path="kind")
 
 
+def most_ranks(spec: JobSpec) -> int:
+    """Over how many devices a job can be split."""
+    if isinstance(spec, TextTo3DSpec):
+        from backend.jobs import presets
+
+        preset = presets.find(spec.preset)
+        return min(preset.coarse.views, preset.fine.views)
+    return 1
+
+
 def warm_up(context: JobContext) -> None:
     """Loads what every job needs (imports, compiled kernels, the embedded prior), so that the first is not slower."""
     from backend.jobs.text_to_3d import warm_up as warm_up_text_to_3d

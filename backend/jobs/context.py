@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,14 +32,16 @@ class JobContext(ABC):
         clock: seconds, monotonic; recipes that need the time read it here.
         inputs: arrays that were submitted with the job, by name, read-only (the spec's `INPUTS` name them).
         ranks: who computes this job together, each on a device of its own; usually one alone.
+        memory_share: of the device's memory that the job may use; below 1 after an attempt that ran out of it.
     """
 
     device: torch.device
     folder: Path
-    cache: dict[str, Any]
+    cache: MutableMapping[str, Any]
     clock: Callable[[], float]
     inputs: Mapping[str, np.ndarray]
     ranks: Ranks
+    memory_share: float = 1.0
 
     @abstractmethod
     def progress(self, stage: str, fraction: float, message: str = "", seconds_left: float | None = None) -> None:
@@ -60,6 +62,11 @@ class JobContext(ABC):
     @abstractmethod
     def warn(self, text: str) -> None:
         """Something the user should know although the job goes on; it also belongs in the report."""
+
+    @property
+    def checkpoint_wanted(self) -> bool:
+        """Whether a checkpoint should be saved at the next good place, because the job shall pause."""
+        return False
 
     @abstractmethod
     def save_checkpoint(self, state: dict[str, Any]) -> None:
@@ -91,7 +98,7 @@ class TerminalContext(JobContext):
 
     folder: Path
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    cache: dict[str, Any] = field(default_factory=dict)
+    cache: MutableMapping[str, Any] = field(default_factory=dict)
     clock: Callable[[], float] = time.monotonic
     inputs: Mapping[str, np.ndarray] = field(default_factory=dict)
     ranks: Ranks = ALONE

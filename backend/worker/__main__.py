@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m backend.worker --data FOLDER`: what the hub starts. Kept free of heavy imports until it is connected."""
+"""`python -m backend.worker --data FOLDER`: what executors start. Kept free of heavy imports until it is connected."""
 
 from __future__ import annotations
 
@@ -11,19 +11,31 @@ import sys
 from pathlib import Path
 
 from backend.hub.executors.environment import worker_environment
+from protocol.keys import read_pairing_file
 
 
 def main(arguments: list[str]) -> int:
-    """Run a worker for the hub of a data folder; gives the exit code."""
-    parser = argparse.ArgumentParser(prog="maquette worker", description="Runs jobs for the hub of a data folder.")
-    parser.add_argument("--data", type=Path, required=True, help="the hub's data folder")
+    """Run a worker for the hub of a data folder, or for one somewhere else; gives the exit code."""
+    parser = argparse.ArgumentParser(prog="maquette worker", description="Runs jobs for one hub.")
+    parser.add_argument("--data", type=Path, required=True, help="the local hub's data folder, or where to keep things")
     parser.add_argument("--name", default=f"worker-{secrets.token_hex(4)}", help="name of this worker, new each time")
+    parser.add_argument("--hub", default="", help="file with a pairing string, or - for one line of standard input, "
+                                                  "which is then watched: the worker ends when it closes")
+    parser.add_argument("--most-jobs", type=int, default=100, help="end after so many, to be started afresh")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s: %(message)s")
     os.environ.update(worker_environment(os.environ))  # before torch is imported anywhere
+    from backend.worker.hubs import FolderHub, Hub, HubSource, KnownHub, end_with, paired
     from backend.worker.process import Worker
 
-    return Worker(options.data, options.name).run()
+    hubs: HubSource = FolderHub(options.data)
+    if options.hub == "-":
+        hubs = KnownHub(Hub.from_line(sys.stdin.readline()))
+        end_with(sys.stdin)
+    elif options.hub:
+        hubs = KnownHub(paired(read_pairing_file(Path(options.hub))))
+    options.data.mkdir(parents=True, exist_ok=True)
+    return Worker(hubs, options.data, options.name, most_jobs=options.most_jobs).run()
 
 
 if __name__ == "__main__":

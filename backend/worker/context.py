@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -21,18 +21,22 @@ from backend.worker.conversation import Held
 from backend.worker.device import choose_device
 from backend.worker.link import Link
 from backend.worker.pictures import png_bytes
-from protocol.arrays import inline
+from protocol.arrays import describe, inline
 from protocol.errors import Cancelled, LeaseLost
 from protocol.worker_messages import WorkerEphemeral
 
 if TYPE_CHECKING:
     import torch
 
+    from backend.distillation.ranks import Ranks
+
+CHECKPOINT = "checkpoint.pt"
+
 
 class WorkerContext:
     """One attempt of one job. folder: scratch of the job, shared by its attempts. cache: kept between jobs.
 
-    inputs: the job's arrays by name, read-only.
+    inputs: the job's arrays by name, read-only. ranks: set by the worker when it leads others.
     """
 
     def __init__(
@@ -40,7 +44,7 @@ class WorkerContext:
         link: Link,
         held: Held,
         folder: Path,
-        cache: dict[str, Any],
+        cache: MutableMapping[str, Any],
         clock: Callable[[], float] = time.monotonic,
         inputs: Mapping[str, np.ndarray] = MappingProxyType({}),
     ) -> None:
@@ -49,6 +53,7 @@ class WorkerContext:
         self.clock = clock
         self.inputs = inputs
         self.warnings: list[str] = []
+        self.lead: Callable[[], Ranks] | None = None
         self._link = link
         self._held = held
         self._stage = ""
@@ -59,6 +64,18 @@ class WorkerContext:
     def device(self) -> torch.device:
         """Where tensors live."""
         return choose_device()
+
+    @property
+    def memory_share(self) -> float:
+        """Of the device's memory that the job may use."""
+        return self._held.lease.memory_share
+
+    @cached_property
+    def ranks(self) -> Ranks:
+        """Who computes this job together."""
+        from backend.distillation.ranks import ALONE
+
+        return self.lead() if self.lead is not None else ALONE
 
     def progress(self, stage: str, fraction: float, message: str = "", seconds_left: float | None = None) -> None:
         self._stage, self._fraction = stage[:64], min(1.0, max(0.0, fraction)) if math.isfinite(fraction) else 0.0
@@ -96,12 +113,26 @@ class WorkerContext:
         self.warnings.append(text)
         self._link.warn(self._held, text)
 
+    @property
+    def checkpoint_wanted(self) -> bool:
+        """Whether a checkpoint is wanted now, because the job shall pause."""
+        return self._held.pausing
+
     def save_checkpoint(self, state: dict[str, Any]) -> None:
         from backend.jobs.context import write_checkpoint
 
-        write_checkpoint(self.folder / "checkpoint.pt", state)
+        write_checkpoint(self.folder / CHECKPOINT, state)
+        self.keep_checkpoint()
+
+    def keep_checkpoint(self) -> None:
+        """The checkpoint's file is written: the hub gets a copy, and a job that shall pause ends here."""
+        data = np.fromfile(self.folder / CHECKPOINT, np.uint8)
+        self._link.keep(self._held, *describe("checkpoint", data))
+        if self._held.pausing:
+            self._held.stopped = True
+            self.check()
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         from backend.jobs.context import read_checkpoint
 
-        return read_checkpoint(self.folder / "checkpoint.pt")
+        return read_checkpoint(self.folder / CHECKPOINT)

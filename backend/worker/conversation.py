@@ -34,6 +34,7 @@ from protocol.specs import MAX_INPUT_BYTES
 from protocol.worker_messages import (
     HUB_TO_WORKER,
     Beat,
+    Checkpoint,
     Failed,
     Goodbye,
     Lease,
@@ -43,6 +44,8 @@ from protocol.worker_messages import (
     WorkerCancel,
     WorkerEphemeral,
     WorkerEvent,
+    WorkerPause,
+    WorkerPaused,
 )
 
 BEAT_SECONDS = 2.0  # protocol reference, section 7
@@ -55,26 +58,36 @@ SPACE_PATIENCE_SECONDS = 60.0  # to wait for room on the hub's disk before the j
 
 @dataclass
 class Held:
-    """The lease at hand. begun: the job runs. stopped: cancelled or lost; `lost` says that nobody wants it any more.
+    """The lease at hand. begun: the job runs. stopped: it should end; `lost` says that nobody wants it any more.
 
-    inputs: the job's arrays, None until all are here. inputs_error: why they cannot come.
+    pausing: it should store a checkpoint and end. over: it has ended, and only what it left is still on its way.
+    inputs: the job's arrays, None until all are here. inputs_error: why they cannot come. checkpoint: what another
+    attempt left at the hub, None until it was asked for and has come; checkpoint_error: why it cannot.
     """
 
     lease: Lease
     begun: bool = False
     stopped: bool = False
     lost: bool = False
+    pausing: bool = False
+    over: bool = False
     number: int = 0
+    checkpoints: int = 0
     inputs: dict[str, NDArray[Any]] | None = None
     inputs_error: MaquetteError | None = None
+    checkpoint: NDArray[Any] | None = None
+    checkpoint_error: MaquetteError | None = None
 
 
 @dataclass
 class _Upload:
+    """Bytes on their way to the hub. final: they are the result, else a checkpoint."""
+
     held: Held
     arrays: dict[bytes, tuple[Descriptor, memoryview]]
     manifest: tuple[Descriptor, ...]
     waiting: list[bytes]
+    final: bool = True
     sent: int = 0
     known: bool = False
     heard: float = 0.0
@@ -107,10 +120,13 @@ class Conversation:
     ended_fence: int = 0
     progress: int = 0
     memory: int = 0
+    device_free: int = 0
+    warm: tuple[str, ...] = ()
     _pending: deque[_Pending] = field(default_factory=deque)
     _slots: dict[str, WorkerEphemeral] = field(default_factory=dict)
     _slot_sent: dict[str, float] = field(default_factory=dict)
     _upload: _Upload | None = None
+    _checkpoint: _Upload | None = None  # waits until the one before it has arrived
     _ready_id: bytes = b""
     _ready_due: float = 0.0
     _beat_due: float = 0.0
@@ -149,6 +165,8 @@ class Conversation:
             self._lease(message, now)
         elif isinstance(message, WorkerCancel):
             self._cancel(message.job, message.fence, now)
+        elif isinstance(message, WorkerPause):
+            self._pause(message.job, message.fence, now)
         elif isinstance(message, Stop):
             self.stop_asked = True
             if self.held is None or not self.held.begun:
@@ -176,7 +194,8 @@ class Conversation:
             self._beat_due = now + BEAT_SECONDS
             lease = self.held.lease if self.held is not None else None
             self._post(Beat(
-                self.state, lease.job if lease else "", lease.fence if lease else 0, self.progress, self.memory
+                self.state, lease.job if lease else "", lease.fence if lease else 0, self.progress, self.memory,
+                self.device_free, self.warm,
             ))
         if self._pending and now >= self._pending[0].due and not self.outbox:  # in order: one at a time
             self._pending[0].due = now + RESEND_SECONDS
@@ -220,15 +239,44 @@ class Conversation:
         if held.lost:
             self._drop()
             return
+        held.over = True
+        self._checkpoint = None
+        self._begin_upload(held, arrays, True, now)
+
+    def keep(self, held: Held, descriptor: Descriptor, data: memoryview, now: float) -> None:
+        """A checkpoint: uploaded beside the work. A newer one takes the place of one that still waits."""
+        if self.held is not held or held.stopped or held.over:
+            return
+        if self._upload is None:
+            self._begin_upload(held, [(descriptor, data)], False, now)
+        else:
+            self._checkpoint = _Upload(held, {descriptor.hash: (descriptor, data)}, (descriptor,), [descriptor.hash],
+                                       False)
+
+    def _begin_upload(
+        self, held: Held, arrays: Sequence[tuple[Descriptor, memoryview]], final: bool, now: float
+    ) -> None:
         found = {one.hash: (one, data) for one, data in arrays}
-        self._upload = _Upload(held, found, tuple(one for one, _ in arrays), list(found), heard=now)
+        self._upload = _Upload(held, found, tuple(one for one, _ in arrays), list(found), final, heard=now)
         self._next_blob(now)
+
+    def let_go(self, held: Held, now: float) -> None:
+        """The job has stopped because it should pause; once its last checkpoint is at the hub, say so."""
+        if self.held is not held:
+            return
+        if held.lost:
+            self._drop()
+            return
+        held.over = True
+        if self._upload is None:
+            self._enqueue(WorkerPaused(held.lease.job, held.lease.fence), now)
 
     def fail(self, held: Held, error: MaquetteError, now: float) -> None:
         """The job ended without a result."""
         if self.held is not held:
             return
-        self._upload = None
+        held.over = True
+        self._upload = self._checkpoint = None
         if held.lost:
             self._drop()
             return
@@ -239,14 +287,13 @@ class Conversation:
         if self._left or any(isinstance(one.message, Goodbye) for one in self._pending):
             return
         self._pending.clear()
-        self._upload = None
+        self._upload = self._checkpoint = None
         self._enqueue(Goodbye(reason), now)
 
     @property
     def computing(self) -> bool:
         """Whether the job at hand still runs (and has not ended and only waits to be delivered)."""
-        ended = self._upload is not None or any(isinstance(one.message, (Result, Failed)) for one in self._pending)
-        return self.held is not None and self.held.begun and not ended
+        return self.held is not None and self.held.begun and not self.held.over
 
     @property
     def left(self) -> bool:
@@ -285,14 +332,38 @@ class Conversation:
             self._slots["progress"] = WorkerEphemeral(lease.job, stage="starting the worker", fence=lease.fence)
         self.beat_soon()
 
+    def fetch_checkpoint(self, held: Held, now: float) -> None:
+        """Ask the hub for what another attempt left there."""
+        lease = held.lease
+        wanted = Descriptor("checkpoint", "|u1", (lease.checkpoint_size,), lease.checkpoint_size, lease.checkpoint)
+
+        def here(arrays: dict[str, NDArray[Any]]) -> None:
+            held.checkpoint = arrays["checkpoint"]
+
+        def missing(error: MaquetteError) -> None:
+            held.checkpoint_error = error
+
+        self._downloads.fetch("checkpoint", (wanted,), lease.checkpoint_size, now, here, missing)
+
     def _cancel(self, job: str, fence: int, now: float) -> None:
         held = self.held
         if held is None or (held.lease.job, held.lease.fence) != (job, fence) or held.stopped:
             return
-        held.stopped = True
+        letting_go = held.over and held.pausing
+        held.stopped, held.pausing = True, False
         self._slots.clear()
-        if self._upload is not None or not held.begun:  # nobody else will notice
+        delivering = self._upload is not None and self._upload.final
+        if delivering or letting_go or not held.begun:  # nobody else will notice
             self.fail(held, Cancelled(), now)
+
+    def _pause(self, job: str, fence: int, now: float) -> None:
+        held = self.held
+        if held is None or (held.lease.job, held.lease.fence) != (job, fence) or held.stopped or held.pausing:
+            return
+        held.pausing = True
+        if not held.begun:  # it has not even begun
+            held.stopped = True
+            self.let_go(held, now)
 
     def _note(self, held: Held, kind: str, text: str, now: float) -> None:
         if self.held is held and not held.lost:
@@ -306,7 +377,7 @@ class Conversation:
         if not (self._pending and re and self._pending[0].id == re):
             return
         message = self._pending.popleft().message
-        if isinstance(message, (Result, Failed)):
+        if isinstance(message, (Result, Failed, WorkerPaused)):
             self._drop()
         elif isinstance(message, Goodbye):
             self._left = True
@@ -315,8 +386,9 @@ class Conversation:
         """The lease is over, one way or the other."""
         if self.held is not None:
             self.ended_fence = max(self.ended_fence, self.held.lease.fence)
-        self.held, self._upload = None, None
+        self.held = self._upload = self._checkpoint = None
         self._downloads.drop("inputs")
+        self._downloads.drop("checkpoint")
         self.leases.clear()
         self._slots.clear()
         self._pending = deque(one for one in self._pending if isinstance(one.message, Goodbye))
@@ -330,17 +402,17 @@ class Conversation:
         elif isinstance(error, LeaseLost):
             if self._pending and self._pending[0].id == re and self.held is not None:
                 self.held.stopped = self.held.lost = True
-                ended = isinstance(self._pending[0].message, (Result, Failed)) or not self.held.begun
                 self._pending.clear()
-                if ended or self._upload is not None:
+                self._upload = self._checkpoint = None
+                if self.held.over or not self.held.begun:
                     self._drop()
         elif isinstance(error, UnknownBlob) and type(error.detail.get("hash")) is bytes and not self._waits_for(re):
             self._downloads.missing(error.detail["hash"])
         elif isinstance(error, OutOfSpace):
             self._no_space(error, now)
         elif self._pending and self._pending[0].id == re and isinstance(self._pending[0].message, Result):
-            message = self._pending.popleft().message  # an array is missing there: begin the upload again
-            if self._upload is not None and isinstance(message, Result):
+            self._pending.popleft()  # an array is missing there: begin the upload again
+            if self._upload is not None:
                 self._upload.waiting = list(self._upload.arrays)
                 self._next_blob(now)
         elif self._pending and self._pending[0].id == re and not error.retryable:
@@ -364,9 +436,24 @@ class Conversation:
             upload.heard = now
             digest = upload.waiting[0]
             self._post(BlobCheck(((digest, upload.arrays[digest][0].size),)))
-        else:
+        elif upload.final:
             lease = upload.held.lease
             self._enqueue(Result(lease.job, lease.fence, upload.manifest), now)
+        else:
+            held, descriptor = upload.held, upload.manifest[0]
+            held.checkpoints += 1
+            self._enqueue(Checkpoint(
+                held.lease.job, held.lease.fence, held.checkpoints, descriptor.hash, descriptor.size
+            ), now)
+            self._next_checkpoint(held, now)
+
+    def _next_checkpoint(self, held: Held, now: float) -> None:
+        """One has arrived, or never will."""
+        self._upload, self._checkpoint = self._checkpoint, None
+        if self._upload is not None:
+            self._next_blob(now)
+        elif held.over and held.pausing:
+            self._enqueue(WorkerPaused(held.lease.job, held.lease.fence), now)
 
     def _tick_upload(self, now: float) -> None:
         upload = self._upload
@@ -405,6 +492,9 @@ class Conversation:
         upload = self._upload
         if upload is None:
             return  # an event or a last report; it is simply sent again
+        if not upload.final:  # the work goes on without it; this machine has its own copy
+            self._next_checkpoint(upload.held, now)
+            return
         upload.known, upload.heard = False, now
         if upload.full_since is None:
             upload.full_since = now

@@ -17,6 +17,16 @@ def choose_device() -> torch.device:
     return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 
 
+def device_memory(device: torch.device | None) -> tuple[int, int]:
+    """(all, free) bytes of a GPU; (0, 0) where there is none."""
+    if device is None or device.type != "cuda":
+        return 0, 0
+    import torch
+
+    free, total = torch.cuda.mem_get_info(device)
+    return int(total), int(free)
+
+
 def set_threads(environ: Mapping[str, str]) -> None:
     """Give torch as many threads as the environment says (`worker_environment` says: its share of the cores)."""
     import torch

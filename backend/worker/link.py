@@ -13,7 +13,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -21,32 +20,37 @@ import psutil
 import zmq
 
 from backend.worker.conversation import Conversation, Held
+from backend.worker.hubs import Hub, HubSource
 from protocol.arrays import Descriptor
-from protocol.errors import Cancelled, LeaseLost, MaquetteError, NotConnected
+from protocol.errors import Cancelled, LeaseLost, MaquetteError
 from protocol.framing import MAX_FRAME
-from protocol.local import read_connection_file
 from protocol.worker_messages import WorkerEphemeral
 
 log = logging.getLogger("maquette.worker")
 
-LOOK_SECONDS = 0.5  # between looks at the connection file while there is no hub
+LOOK_SECONDS = 0.5  # between looks for a hub while there is none
 OVERDUE_SECONDS = 0.3  # for a job to notice by itself that it should stop
 LOST_SECONDS = 1.0  # without room for one message, then the connection counts as lost
 ORPHAN_SECONDS = 30.0  # without a hub and without a job, then the worker ends
+PAUSE_SECONDS = 20.0  # for a job that should pause to come to a checkpoint; then it goes back to its last one
+STUBBORN_SECONDS = 30.0  # for a job that should stop; then this process ends (a local hub ends it sooner)
 
 
 class Link:
-    """One worker's connection to the hub of a data folder.
+    """One worker's connection to a hub.
 
     on_overdue: called (in the link's thread) when a job that should stop still runs after OVERDUE_SECONDS.
+    on_stubborn: the same after STUBBORN_SECONDS; the process should end.
     """
 
     def __init__(
-        self, data_folder: Path, name: str, clock: Callable[[], float] = time.monotonic,
-        on_overdue: Callable[[], None] = lambda: None,
+        self, hubs: HubSource, name: str, clock: Callable[[], float] = time.monotonic,
+        on_overdue: Callable[[], None] = lambda: None, on_stubborn: Callable[[], None] = lambda: None,
     ) -> None:
-        self._folder = data_folder
+        self._hubs = hubs
         self._on_overdue = on_overdue
+        self._on_stubborn = on_stubborn
+        self._pausing: tuple[Held, float] | None = None  # a job that should pause, and since when
         self._stopped: tuple[Held, float] | None = None  # a job that should stop, and since when
         self._clock = clock
         self._lock = threading.Condition()
@@ -56,7 +60,8 @@ class Link:
         self._wake_out.setblocking(False)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket: zmq.Socket[bytes] | None = None
-        self._hub: tuple[str, str, int] | None = None
+        self._hub: Hub | None = None
+        self._told_lonely = False
         self._lonely_since = clock()
         self._look_at = 0.0
         self._unwritable_since: float | None = None
@@ -68,9 +73,14 @@ class Link:
     # For the job's thread
 
     def describe(self, caps: dict[str, object]) -> None:
-        """What the machine has; the worker is ready to compute."""
+        """What the machine has."""
         with self._lock:
             self._talk.caps.update(caps)
+
+    def warm(self, device_free: int, models: Sequence[str]) -> None:
+        """The worker is ready to compute; what is free on its device and which models it keeps."""
+        with self._lock:
+            self._talk.device_free, self._talk.warm = device_free, tuple(models)
             self._talk.state = "busy" if self._talk.held is not None and self._talk.held.begun else "idle"
             self._talk.beat_soon()
         self._wake()
@@ -99,6 +109,33 @@ class Link:
         if held.inputs is None:
             raise LeaseLost("The job was given to another attempt.") if held.lost else Cancelled()
         return MappingProxyType(held.inputs)
+
+    def checkpoint(self, held: Held) -> np.ndarray:
+        """The checkpoint that the lease names, from the hub; waits for it. Raises why it cannot come."""
+        with self._lock:
+            self._talk.fetch_checkpoint(held, self._clock())
+        self._wake()
+        with self._lock:
+            while held.checkpoint is None and held.checkpoint_error is None:
+                if held.stopped or self.gone.is_set():
+                    raise LeaseLost("The job was given to another attempt.") if held.lost else Cancelled()
+                self._lock.wait(0.5)
+        if held.checkpoint is None:
+            raise held.checkpoint_error or LeaseLost("The checkpoint did not come.")
+        return held.checkpoint
+
+    def keep(self, held: Held, descriptor: Descriptor, data: memoryview) -> None:
+        """A checkpoint; it is uploaded while the job goes on."""
+        with self._lock:
+            self._talk.keep(held, descriptor, data, self._clock())
+        self._wake()
+
+    def let_go(self, held: Held) -> None:
+        """The job has paused; returns when the hub has its checkpoint and knows."""
+        with self._lock:
+            self._talk.let_go(held, self._clock())
+        self._wake()
+        self._wait_over(held)
 
     def step(self, held: Held) -> None:
         """The job made a step."""
@@ -199,23 +236,46 @@ class Link:
             self._talk.tick(now)
             self._send()
             if self._talk.ready or self._talk.computing:
-                self._lonely_since = now
-            elif now - self._lonely_since > ORPHAN_SECONDS or self._talk.refused is not None:
-                log.error("no hub to work for (%s)", self._talk.refused or "none answers")
-                self.gone.set()
+                self._lonely_since, self._told_lonely = now, False
+            elif self._talk.refused is not None or now - self._lonely_since > ORPHAN_SECONDS:
+                self._is_lonely()
             self._lock.notify_all()
-            overdue = self._is_overdue(now)
-        if overdue:
+            self._look_at_pause(now)
+            stopped_for = self._stopped_for(now)
+        if stopped_for > STUBBORN_SECONDS:
+            self._on_stubborn()
+        elif stopped_for > OVERDUE_SECONDS:
             self._on_overdue()
 
-    def _is_overdue(self, now: float) -> bool:
+    def _is_lonely(self) -> None:
+        if self._talk.refused is None and self._hubs.lasting:
+            if not self._told_lonely:
+                log.warning("no hub answers at %s; trying on. A wrong or revoked key looks the same.",
+                            self._hub.address if self._hub else "all")
+            self._told_lonely = True
+            return
+        log.error("no hub to work for (%s)", self._talk.refused or "none answers")
+        self.gone.set()
+
+    def _look_at_pause(self, now: float) -> None:
+        """A job that should pause and comes to no checkpoint is stopped; it goes on from the last one."""
+        held = self._talk.held
+        if held is None or not held.pausing or held.stopped or not self._talk.computing:
+            self._pausing = None
+        elif self._pausing is None or self._pausing[0] is not held:
+            self._pausing = (held, now)
+        elif now - self._pausing[1] > PAUSE_SECONDS:
+            held.stopped = True
+
+    def _stopped_for(self, now: float) -> float:
+        """Seconds that a job which should stop has gone on."""
         held = self._talk.held
         if held is None or not held.stopped or not self._talk.computing:
             self._stopped = None
-            return False
+            return 0.0
         if self._stopped is None or self._stopped[0] is not held:
             self._stopped = (held, now)
-        return now - self._stopped[1] > OVERDUE_SECONDS
+        return now - self._stopped[1]
 
     def _send(self) -> None:
         if self._socket is None:
@@ -228,7 +288,7 @@ class Link:
             self._talk.outbox.popleft()
 
     def _look_for_hub(self, now: float) -> None:
-        """Without a connection, read the connection file: a restarted hub may listen elsewhere."""
+        """Without a connection, look where the hub is now: a restarted one may listen elsewhere."""
         if self._socket is not None and int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLOUT:
             self._unwritable_since = None
             return
@@ -240,14 +300,10 @@ class Link:
                 self._unwritable_since = now
             elif self._talk.ready and now - self._unwritable_since > LOST_SECONDS:
                 self._talk.opened(now)
-            try:
-                info = read_connection_file(self._folder)
-            except NotConnected:
+            hub = self._hubs.find()
+            if hub is None or hub == self._hub:
                 return
-            found = (info.back_address, info.token, info.pid)
-            if found == self._hub:
-                return
-            self._hub = found
+            self._hub = hub
             if self._socket is not None:
                 self._socket.close(linger=0)
             self._socket = self._context.socket(zmq.DEALER)
@@ -257,6 +313,8 @@ class Link:
                 (zmq.RECONNECT_IVL_MAX, 2000),
             ):
                 self._socket.setsockopt(option, value)
-            self._socket.connect(info.back_address)
-            self._talk.token = info.secret
+            if hub.keys is not None:
+                hub.keys.secure(self._socket)
+            self._socket.connect(hub.address)
+            self._talk.token = hub.token
             self._talk.opened(now)

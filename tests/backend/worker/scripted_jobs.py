@@ -5,7 +5,8 @@ The worker loads it in place of the real recipes when MAQUETTE_JOBS_MODULE names
 
 steps, delay: so many steps of so many seconds. vertices: size of the mesh. crash_until=N: the process kills itself
 half-way in the first N attempts. raise=NAME: end with that error. warn=TEXT: a warning. checkpoint=1: go on from
-the last step. sleep=S: one long call that does not look at cancel. deaf=1: nor at signals.
+the last step (with every=N: kept every N steps only). sleep=S: one long call that does not look at cancel. deaf=1:
+nor at signals.
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ def run(spec, context):
     attempt = len(attempts.read_text())
     begin = 0
     if options.get("checkpoint"):
-        saved = context.folder / "step.txt"  # a checkpoint without torch, which takes seconds to import
+        saved = context.folder / "checkpoint.pt"  # without torch, which takes seconds to import
         begin = int(saved.read_text()) if saved.exists() else 0
+    every = int(options.get("every", 1))
     arrays = mesh(count, spec.seed or 0)
     picture = np.frombuffer(png_bytes(np.full((4, 4, 3), 200, np.uint8)), np.uint8)
     for number in range(begin, steps):
@@ -56,11 +58,12 @@ def run(spec, context):
             colours = np.full((count, 4), 255, np.uint8)
             context.preview_mesh(arrays["vertices"], arrays["faces"], colours)
             context.preview_image(np.zeros((8, 8, 3), np.uint8))
-        if options.get("checkpoint"):
+        if options.get("checkpoint") and number % every == 0:
             # Renamed into place, as the real one is: a kill between opening and writing would leave an empty file.
             partial = saved.with_suffix(".partial")
             partial.write_text(str(number))
             partial.replace(saved)
+            context.keep_checkpoint()
         if number == steps // 2:
             if attempt <= int(options.get("crash_until", 0)):
                 os.kill(os.getpid(), signal.SIGKILL)

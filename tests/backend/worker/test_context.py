@@ -26,7 +26,7 @@ class LinkModel:
     """Keeps what a context says."""
 
     def __init__(self):
-        self.shown, self.warnings, self.steps = [], [], 0
+        self.shown, self.warnings, self.steps, self.kept = [], [], 0, []
 
     def show(self, held, message):
         self.shown.append(message)
@@ -36,6 +36,9 @@ class LinkModel:
 
     def step(self, held):
         self.steps += 1
+
+    def keep(self, held, descriptor, data):
+        self.kept.append((descriptor, bytes(data)))
 
 
 @pytest.fixture
@@ -92,6 +95,20 @@ def test_checkpoint_round_trip(context):
     context.save_checkpoint({"step": 3, "table": torch.arange(4)})
     assert context.load_checkpoint()["table"].tolist() == [0, 1, 2, 3]
     assert context.device.type in ("cpu", "cuda")
+    assert context.ranks.first and context.ranks.world == 1
+    (descriptor, data), = context._link.kept
+    assert data == (context.folder / "checkpoint.pt").read_bytes() and descriptor.size == len(data)
+
+
+def test_a_job_that_should_pause_ends_with_its_next_checkpoint(context):
+    assert not context.checkpoint_wanted
+    context._held.pausing = True
+    context.check()  # goes on until it has something to keep
+    assert context.checkpoint_wanted
+    (context.folder / "checkpoint.pt").write_bytes(b"state")
+    with pytest.raises(Cancelled):
+        context.keep_checkpoint()
+    assert [data for _, data in context._link.kept] == [b"state"]
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (5, 7, 3), (6, 4, 4)])

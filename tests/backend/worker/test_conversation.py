@@ -9,11 +9,13 @@ import random
 import numpy as np
 import pytest
 
+from backend.hub.accounts import Accounts
 from backend.hub.back import Back
 from backend.hub.blobs import BlobStore
 from backend.hub.desk import Desk
 from backend.hub.executors import NoExecutor
-from backend.hub.states import CancelAsked
+from backend.hub.gate import Gate
+from backend.hub.states import CancelAsked, ContinueAsked, PauseAsked
 from backend.hub.store import Store
 from backend.hub.wire import Received
 from backend.worker import conversation
@@ -36,6 +38,12 @@ class PortModel:
     def try_send(self, peer, message, re=b""):
         self.sent.append((peer, message, re))
         return True
+
+    def send(self, peer, message, re=b""):
+        return self.try_send(peer, message, re)
+
+    def tick(self):
+        """Nobody is parted from."""
 
 
 class Bench:
@@ -60,7 +68,8 @@ class Bench:
         """A (new) hub on the same store."""
         self.port = PortModel()
         self.desk = Desk(self.store, lambda: self.now)
-        self.back = Back(self.port, self.desk, self.blobs, NoExecutor(), lambda: self.now, TOKEN, 1)
+        gate = Gate(Accounts(self.store, lambda: self.now), self.store, lambda: self.now)
+        self.back = Back(self.port, self.desk, self.blobs, NoExecutor(), gate, lambda: self.now, TOKEN, 1)
         self.desk.on_ephemeral = self.shown.append
         self.back.expect_back(self.desk.recover())
 
@@ -305,3 +314,93 @@ def test_a_worker_of_another_version_is_replaced(tmp_path, monkeypatch):
     bench.rounds(4)
     assert bench.talk.stop_asked and bench.talk.left
     assert bench.state(job) == "QUEUED" and bench.back.workers == []
+
+
+def checkpoint(text=b"state", size=0):
+    return describe("checkpoint", np.frombuffer(text + bytes(size), np.uint8))
+
+
+def stored(bench, job):
+    """The checkpoint that the hub has of a job."""
+    digest, _ = bench.back.shelf.checkpoint(job)
+    if not digest:
+        return None
+    with bench.blobs.open(digest) as file:
+        return file.read()
+
+
+def test_checkpoints_reach_the_hub_beside_the_work_and_the_newest_wins(bench):
+    job = bench.submit()
+    bench.rounds(3)
+    held = bench.lease()
+    bench.talk.keep(held, *checkpoint(b"one", 3 << 20), bench.now)
+    for text in (b"two", b"three"):  # while the first is on its way
+        bench.talk.keep(held, *checkpoint(text), bench.now)
+    assert bench.talk.computing
+    bench.rounds(20)
+    assert stored(bench, job) == b"three" and held.checkpoints == 2
+    bench.talk.deliver(held, result(), bench.now)
+    bench.rounds(20)
+    assert bench.state(job) == "SUCCEEDED"
+
+
+def test_pause_waits_for_the_checkpoint_and_another_attempt_gets_it(bench):
+    job = bench.submit()
+    bench.rounds(3)
+    held = bench.lease()
+    bench.rounds(2)
+    bench.desk.apply(bench.store.job(job), PauseAsked())
+    bench.rounds(2)
+    assert held.pausing and not held.stopped and bench.state(job) == "PAUSE_REQ"
+    bench.talk.keep(held, *checkpoint(b"half way", 2 << 20), bench.now)
+    held.stopped = True
+    bench.talk.let_go(held, bench.now)
+    bench.rounds(20)
+    assert bench.state(job) == "PAUSED" and bench.talk.held is None and bench.talk.state == "idle"
+    bench.desk.apply(bench.store.job(job), ContinueAsked())
+    bench.rounds(3)
+    again = bench.lease()
+    assert again.lease.fence > held.lease.fence and again.lease.checkpoint_size == 8 + (2 << 20)
+    bench.talk.fetch_checkpoint(again, bench.now)
+    for _ in range(20):
+        bench.round()
+        bench.back.pump()
+    assert bytes(again.checkpoint) == b"half way" + bytes(2 << 20)
+
+
+def test_pause_before_the_job_has_begun(bench):
+    job = bench.submit()
+    bench.rounds(2)
+    bench.desk.apply(bench.store.job(job), PauseAsked())
+    bench.rounds(3)
+    assert bench.state(job) == "PAUSED"
+    assert not bench.talk.begin(bench.talk.leases.popleft(), bench.now) if bench.talk.leases else True
+    assert bench.talk.held is None
+
+
+def test_cancel_while_the_last_checkpoint_of_a_pause_is_on_its_way(bench):
+    job = bench.submit()
+    bench.rounds(3)
+    held = bench.lease()
+    bench.rounds(2)
+    bench.desk.apply(bench.store.job(job), PauseAsked())
+    bench.rounds(2)
+    bench.talk.keep(held, *checkpoint(b"late", 1 << 20), bench.now)
+    bench.talk.let_go(held, bench.now)
+    bench.desk.apply(bench.store.job(job), CancelAsked())
+    bench.rounds(20)
+    assert bench.state(job) == "CANCELLED" and bench.talk.held is None
+
+
+def test_a_full_disk_costs_checkpoints_not_the_job(bench):
+    job = bench.submit()
+    bench.rounds(3)
+    held = bench.lease()
+    bench.free = 1000
+    bench.talk.keep(held, *checkpoint(b"lost", 1 << 20), bench.now)
+    bench.rounds(5)
+    assert bench.talk.computing and stored(bench, job) is None
+    bench.free = 1 << 40
+    bench.talk.keep(held, *checkpoint(b"kept"), bench.now)
+    bench.rounds(10)
+    assert stored(bench, job) == b"kept"
