@@ -22,10 +22,12 @@ from protocol.errors import BadRequest, MaquetteError
 from protocol.fields import Message
 from protocol.framing import Envelope
 from protocol.messages import Error
+from protocol.versions import OURS, Versions
 
 log = logging.getLogger("maquette.hub")
 
 SEND_QUEUE = 64  # messages to one peer
+MAX_OLDER = 4096  # peers of an older version that are remembered
 BACKLOG = 512  # connections that wait to be accepted
 TURNS_TO_CUT = 2  # so that the last words are on their way
 
@@ -44,6 +46,8 @@ class Line:
     @classmethod
     def of(cls, descriptor: int) -> Line | None:
         """The connection behind a descriptor of libzmq's; None when it is gone."""
+        if descriptor < 0:
+            return None
         try:
             view = socket.socket(fileno=descriptor)
         except OSError:
@@ -83,8 +87,11 @@ class Port:
     """One bound ROUTER. address: `tcp://host:port`, port 0 or taken means any free one. lock: to speak CURVE."""
 
     def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], host: str, port: int, lock: Lock | None = None
+        self, context: zmq.Context[zmq.Socket[bytes]], host: str, port: int, lock: Lock | None = None,
+        versions: Versions = OURS,
     ) -> None:
+        self.versions = versions
+        self._majors: dict[bytes, int] = {}  # of peers that speak an older one than the newest
         self.socket = context.socket(zmq.ROUTER)
         for option, value in (
             (zmq.LINGER, 0), (zmq.ROUTER_MANDATORY, 1), (zmq.ROUTER_HANDOVER, 0), (zmq.SNDHWM, SEND_QUEUE),
@@ -125,9 +132,10 @@ class Port:
                 continue
             try:
                 key = str(frames[0].get("User-Id")) if self._locked else ""
-                return Received(
-                    routing_id, framing.decode([one.buffer for one in frames]), key, int(frames[0].get(zmq.SRCFD))
-                )
+                envelope = framing.decode([one.buffer for one in frames])
+                if envelope.major != self._majors.get(routing_id, self.versions.newest):
+                    self.speak(routing_id, envelope.major)
+                return Received(routing_id, self.versions.read(envelope), key, int(frames[0].get(zmq.SRCFD)))
             except framing.BadSignature:
                 self.unreadable += 1
             except MaquetteError as problem:
@@ -136,9 +144,13 @@ class Port:
 
     def send(self, peer: bytes, message: Message, re: bytes = b"") -> bool:
         """Hand a message to libzmq. False when the peer is slow; raises Gone when it has left."""
-        frames = framing.encode(message.to_envelope(re=re))
+        envelope = message.to_envelope(re=re)
+        if peer in self._majors:
+            envelope = self.versions.write(envelope, self._majors[peer])
+        frames = framing.encode(envelope)
         try:
-            self.socket.send_multipart([peer, *frames], zmq.NOBLOCK, copy=True)
+            # Without a copy from 64 KiB on (pyzmq's own threshold), so what a message holds must never change.
+            self.socket.send_multipart([peer, *frames], zmq.NOBLOCK, copy=False)
             return True
         except zmq.Again:
             return False
@@ -146,6 +158,14 @@ class Port:
             if problem.errno == zmq.EHOSTUNREACH:
                 raise Gone from problem
             raise
+
+    def speak(self, peer: bytes, major: int) -> None:
+        """The version that the peer is answered in: what was chosen, or else what it wrote last."""
+        self._majors.pop(peer, None)
+        if major != self.versions.newest:
+            self._majors[peer] = major
+            if len(self._majors) > MAX_OLDER:  # they are told once more what they speak when they write again
+                del self._majors[next(iter(self._majors))]
 
     def try_send(self, peer: bytes, message: Message, re: bytes = b"") -> bool:
         """Send an answer that the peer asks for again if it gets lost."""

@@ -78,8 +78,8 @@ class _Frame:
     def __len__(self) -> int:
         return len(self.bytes)
 
-    def get(self, name: str) -> str:
-        return ""
+    def get(self, name: str | int) -> str | int:
+        return -1 if name == zmq.SRCFD else ""  # there is no TCP connection behind it
 
 
 class _Router:
@@ -96,7 +96,8 @@ class _Router:
 
     def bind(self, address: str) -> None:
         port = address.rsplit(":", 1)[1]
-        self.port = 50_000 if port == "*" else int(port)
+        if address.startswith("tcp:"):
+            self.port = 50_000 if port == "*" else int(port)
 
     def getsockopt_string(self, option: int) -> str:
         return f"tcp://127.0.0.1:{self.port}"
@@ -188,7 +189,7 @@ class Studio:
         self._ids = itertools.count(1)
         self._names = itertools.count(1)
         self._held_back: list[tuple[float, Callable[[], None]]] = []
-        self.options = HubOptions(folder, worker=False, free=free, stop_patience=0.0)
+        self.options = HubOptions(folder, worker=False, free=free, stop_patience=0.0, encrypt=False)
         self.artists: list[Artist] = []
         self.hands: list[Hand] = []
         self.hub: Hub | None = None
@@ -250,12 +251,12 @@ class Studio:
         if self.hub is None or not artist.up:
             return
         for channel in (CTL, BLK):
-            artist.peers[channel] = b"%05d" % next(self._names)
+            artist.peers[channel] = b"\0%04d" % next(self._names)
             self._front().peers[artist.peers[channel]] = deque()
 
     def _connect_hand(self, hand: Hand) -> None:
         if self.hub is not None and hand.up and not hand.crashed:
-            hand.peer = b"%05d" % next(self._names)
+            hand.peer = b"\0%04d" % next(self._names)
             self._back().peers[hand.peer] = deque()
 
     def unplug(self, artist: Artist, half_open: bool = False) -> None:
