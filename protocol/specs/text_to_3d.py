@@ -23,7 +23,8 @@ class TextTo3DSpec(Spec):
     or an id. seed: 0 to 2^63 - 1, or None to let the worker draw one (the report names it). size_metres: largest
     dimension of the object, 0.001 to 1,000. texture_size: 0 for the preset's own, otherwise 64 to 8,192 pixels.
     effort: 0.005 to 10, multiplies the steps of the preset: below 1 is quicker and rougher, above 1 slower and finer.
-    name: name of the object in the scene, at most 63 characters, empty for one made from the prompt.
+    name: name of the object in the scene, at most 63 characters, empty for one made from the prompt. gpus: 1 to 16,
+    devices of one machine that share the work; the result is the same but for rounding.
 
     Raises BadRequest (or TooLarge) naming the field.
     """
@@ -39,6 +40,7 @@ class TextTo3DSpec(Spec):
     texture_size: int = 0
     effort: float = 1.0
     name: str = ""
+    gpus: int = 1
 
     def __post_init__(self) -> None:
         checks.text(MAX_PROMPT, printable=True)(self.prompt, "prompt")
@@ -57,6 +59,7 @@ class TextTo3DSpec(Spec):
             )
         object.__setattr__(self, "effort", checks.number(0.005, 10.0)(self.effort, "effort"))
         checks.text(63, printable=True)(self.name, "name")
+        checks.integer(1, 16)(self.gpus, "gpus")
 
     @property
     def title(self) -> str:

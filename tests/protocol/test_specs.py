@@ -26,7 +26,7 @@ from protocol.specs import KINDS, Input, Spec, TextTo3DSpec, base, spec_from_map
         ("seed", -1), ("seed", 2**63), ("seed", 1.0), ("seed", True),
         ("size_metres", 0.0), ("size_metres", 1001), ("size_metres", math.nan), ("size_metres", "1"),
         ("texture_size", 1), ("texture_size", 8193), ("texture_size", False),
-        ("name", "n" * 64),
+        ("name", "n" * 64), ("gpus", 0), ("gpus", 17), ("gpus", True),
     ],
 )
 def test_bad_field_is_named(field, value):
