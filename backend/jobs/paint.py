@@ -17,7 +17,7 @@ from backend.jobs.finish import Asset
 from backend.jobs.guide import Voice
 from backend.jobs.presets import Paint, Stroke
 from backend.render.raster import Rasteriser
-from backend.texturing.paint import Pass, paint
+from backend.texturing.paint import Ground, Pass, paint
 from backend.texturing.rig import framed, ring
 from backend.texturing.together import Denoising
 
@@ -39,8 +39,8 @@ def repaint(
     together = max(one.prior.traits.views_together for one in passes)
     cameras = ring(settings.views, above=60.0 if together == 1 else 0.0).to(broad.prior.device)
     size = asset.base_colour.shape[0]
-    start = asset.base_colour / 255.0 if settings.broad.begin < 1.0 else None
-    painted = paint(mesh, cameras, passes, size, rasteriser, torch.Generator().manual_seed(seed), tell, start=start)
+    ground = Ground(asset.base_colour) if settings.broad.begin < 1.0 else None
+    painted = paint(mesh, cameras, passes, size, rasteriser, torch.Generator().manual_seed(seed), tell, ground=ground)
     return replace(asset, base_colour=painted.image, facts={**asset.facts, "paint": painted.report})
 
 

@@ -27,6 +27,10 @@ UNDRAWN = 0.02  # how little of the object a picture may show at a place and sti
 FAINT = 1e-4  # weight of the worst sample: a cell that only grazing views see still gets its colour from them
 
 
+class NothingSeen(ValueError):
+    """No camera of a rig sees any of the object."""
+
+
 @dataclass(frozen=True)
 class Canvas:
     """B views of one mesh at one picture size, and the cells of the surface that they see.
@@ -120,7 +124,7 @@ class Canvas:
 def make_canvas(vertices: Tensor, faces: Tensor, cameras: Cameras, rasteriser: Rasteriser, finer: int = 4) -> Canvas:
     """The canvas of a mesh: vertices (V, 3) float32, faces (F, 3) int32, square `cameras` at the pictures' size.
 
-    Raises ValueError when no camera sees the object.
+    Raises NothingSeen when no camera sees the object.
     """
     if cameras.width != cameras.height:
         raise ValueError(f"a canvas wants square pictures, not {cameras.width} x {cameras.height}")
@@ -131,7 +135,7 @@ def make_canvas(vertices: Tensor, faces: Tensor, cameras: Cameras, rasteriser: R
         values = rasteriser.interpolate(torch.cat([vertices, normals], 1), faces, fragments)
     mask = fragments.mask
     if not bool(mask.any()):
-        raise ValueError("no camera sees the object")
+        raise NothingSeen("no camera sees the object")
     footprint = pixel_footprint(cameras)  # (B,) at the object's middle
     points, normal = values[mask][:, :3], functional.normalize(values[mask][:, 3:], dim=-1, eps=1e-6)
     view = mask.nonzero()[:, 0]

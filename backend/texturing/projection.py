@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from backend.geometry.bake import TexelMap
 from backend.priors.base import GREY
 from backend.render.cameras import Cameras
 from backend.render.raster import Rasteriser, to_camera_vertices
@@ -29,26 +28,40 @@ CHUNK = 1 << 18  # texels at a time
 
 @dataclass(frozen=True, eq=False)
 class Projected:
-    """values (N, 3) float32 in 0..1 at the texels, seen (N,) bool: by any view; values of the others mean nothing."""
+    """values (N, 3) float32 in 0..1 at the texels, facing (N,) float32: the largest cosine at which any view sees each,
+    0 where none does; values there mean nothing."""
 
     values: NDArray[np.float32]
-    seen: NDArray[np.bool_]
+    facing: NDArray[np.float32]
+
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """(N,) by any view."""
+        return self.facing > 0
 
 
 class Projector:
     """The texels of a mesh before a rig of cameras.
 
     Args:
-        texels: what each texel shows.
+        points, normals: (N, 3) float32 of the texels.
         vertices (V, 3) float32, faces (F, 3) int32: the mesh, in the cameras' world.
         cameras: B cameras, of any size; a picture may have another than theirs.
     """
 
-    def __init__(self, texels: TexelMap, vertices: Tensor, faces: Tensor, cameras: Cameras, rasteriser: Rasteriser):
+    def __init__(
+        self,
+        points: NDArray[np.float32],
+        normals: NDArray[np.float32],
+        vertices: Tensor,
+        faces: Tensor,
+        cameras: Cameras,
+        rasteriser: Rasteriser,
+    ):
         aspect = cameras.width / cameras.height
         self.cameras = cameras.resized(max(1, round(DEPTH_PIXELS * aspect)), DEPTH_PIXELS)
-        self.points = torch.from_numpy(texels.points).to(cameras.device)
-        self.normals = torch.from_numpy(texels.normals).to(cameras.device)
+        self.points = torch.from_numpy(points).to(cameras.device)
+        self.normals = torch.from_numpy(normals).to(cameras.device)
         with torch.no_grad():
             fragments = rasteriser.rasterise(vertices, faces, self.cameras)
         far = 10.0 * float(fragments.depth.max()) + 1.0
@@ -62,32 +75,32 @@ class Projector:
         reach = max(1, round(0.75 * DEPTH_PIXELS / pictures.shape[-2]))
         edges = functional.max_pool2d(self._edges[:, None].float(), 2 * reach + 1, 1, reach)
         over = torch.cat([pictures[:, :3] - GREY * (1 - pictures[:, 3:4]), pictures[:, 3:4]], 1)
-        values, seen = [], []
+        values = torch.zeros(len(self.points), 3, device=self.points.device)
+        facing = torch.zeros(len(self.points), device=self.points.device)
         for start in range(0, len(self.points), CHUNK):
             some = slice(start, start + CHUNK)
-            total = self.points.new_zeros(len(self.points[some]), 4)
+            total = values.new_zeros(len(self.points[some]), 4)
             for view in range(len(self.cameras)):
-                place, weight = self._look(view, some, exponent)
-                at = weight.nonzero()[:, 0]
+                place, cosine = self._look(view, some)
+                at = cosine.nonzero()[:, 0]
                 if not len(at):
                     continue
                 there = place[at].view(1, 1, -1, 2)
-                colour = functional.grid_sample(over[view:view + 1], there, padding_mode="border", align_corners=False)
-                edge = functional.grid_sample(edges[view:view + 1], there, align_corners=False)[0, 0, 0]
-                trust = torch.where(edge > 0.25, EDGE_TRUST**2, 1.0) * weight[at]
-                total[at] += colour[0, :, 0].T * trust[:, None]
-            seen.append(total[:, 3] > 0)
-            values.append((total[:, :3] / total[:, 3:].clamp_min(1e-12)).clamp(0, 1))
-        if not values:
-            return Projected(np.zeros((0, 3), np.float32), np.zeros(0, bool))
-        return Projected(torch.cat(values).cpu().numpy(), torch.cat(seen).cpu().numpy())
+                colour = functional.grid_sample(over[view : view + 1], there, padding_mode="border",
+                                                align_corners=False)
+                edge = functional.grid_sample(edges[view : view + 1], there, align_corners=False)[0, 0, 0]
+                weight = torch.where(edge > 0.25, EDGE_TRUST**2, 1.0) * cosine[at] ** exponent
+                total[at] += colour[0, :, 0].T * weight[:, None]
+                facing[some] = torch.maximum(facing[some], cosine)
+            values[some] = (total[:, :3] / total[:, 3:].clamp_min(1e-12)).clamp(0, 1)
+        return Projected(values.cpu().numpy(), facing.cpu().numpy())
 
-    def weights(self, exponent: float = 1.0) -> Tensor:
-        """(B, N) how well each view sees each texel: cosine^exponent, 0 where it does not."""
-        return torch.stack([self._look(view, slice(None), exponent)[1] for view in range(len(self.cameras))])
+    def facing(self) -> Tensor:
+        """(B, N) the cosine at which each view sees each texel, 0 where it does not."""
+        return torch.stack([self._look(view, slice(None))[1] for view in range(len(self.cameras))])
 
-    def _look(self, view: int, some: slice, exponent: float) -> tuple[Tensor, Tensor]:
-        """((n, 2) where texels are in a view's picture, -1..1; (n,) weight, 0 where they are not seen)."""
+    def _look(self, view: int, some: slice) -> tuple[Tensor, Tensor]:
+        """((n, 2) where texels are in a view's picture, -1..1; (n,) cosine, 0 where they are not seen)."""
         camera = self.cameras[view]
         points, normals = self.points[some], self.normals[some]
         local = to_camera_vertices(points, camera)[0]
@@ -102,4 +115,4 @@ class Projector:
         slack = self._footprint[view] * (1.0 + 1.5 / cosine.clamp_min(STEEPEST))
         inside = (place.abs() < 1).all(-1) & (depth > 1e-6)
         seen = inside & (cosine > STEEPEST) & (depth < first + slack)
-        return place, torch.where(seen, cosine.clamp(0, 1) ** exponent, 0.0)
+        return place, torch.where(seen, cosine.clamp(0, 1), 0.0)

@@ -49,6 +49,21 @@ class Denoising:
             raise ValueError(f"these numbers do not denoise: {self}")
 
 
+@dataclass(frozen=True)
+class Held:
+    """Cells whose colours are given: colours (cells, 3); keep (cells,) 0..1, how much of each stays as it is; refine
+    (cells,) 0..1, how much stays in the first half of the steps, so that what is new grows out of what was there."""
+
+    colours: Tensor
+    keep: Tensor
+    refine: Tensor
+
+    def impose(self, colours: Tensor, first_half: bool) -> Tensor:
+        """The agreed colours (cells, 3) with the given ones in their places."""
+        share = (torch.maximum(self.keep, self.refine) if first_half else self.keep)[:, None]
+        return colours * (1 - share) + self.colours * share
+
+
 def denoise_together(
     prior: Prior,
     book: PromptBook,
@@ -57,6 +72,7 @@ def denoise_together(
     start: Tensor | None,
     generator: torch.Generator,
     tell: Tell,
+    held: Held | None = None,
 ) -> Tensor:
     """The clean pictures (B, 4, S, S) of all views: colour over mid grey, and alpha.
 
@@ -66,6 +82,7 @@ def denoise_together(
         start: (cells, 3) colours to begin with, or None for grey (of which pure noise leaves nothing).
         generator: a CPU generator.
         tell: told before each step; may raise Cancelled.
+        held: cells whose colours are given.
     """
     traits = prior.traits
     if canvas.size != traits.resolution:
@@ -97,6 +114,8 @@ def denoise_together(
             break
         exponent = first + (last - first) * number / max(1, settings.steps - 1)
         colours = canvas.gather(pictures, exponent, colours)
+        if held is not None:
+            colours = held.impose(colours, number < settings.steps // 2)
         # The noise is what is left of the sample without the agreed picture. Both lie on the surface, so it does too;
         # the prior's own guess of the noise differs from view to view, and patterns would wash out.
         agreed = encoded(colours)

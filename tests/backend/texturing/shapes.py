@@ -3,7 +3,11 @@
 
 import math
 
+import numpy as np
 import torch
+
+from backend.geometry.mesh import Mesh
+from backend.geometry.unwrap import unwrap
 
 
 def sphere(radius: float, around: int, along: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -22,3 +26,14 @@ def sphere(radius: float, around: int, along: int) -> tuple[torch.Tensor, torch.
         last = (along - 2) * around
         faces.append((bottom, last + k, last + j))
     return vertices, torch.tensor(faces, dtype=torch.int32)
+
+
+def sphere_with_uvs(radius: float = 0.8, around: int = 32, along: int = 16) -> Mesh:
+    """The sphere, unwrapped by our own charts."""
+    vertices, faces = sphere(radius, around, along)
+    return unwrap(Mesh(vertices.numpy(), faces.numpy()), texture_size=128)[0]
+
+
+def wavy(points: np.ndarray) -> np.ndarray:
+    """A smooth colour (N, 3) in 0..1 of the place (N, 3)."""
+    return 0.5 + 0.4 * np.sin(4.0 * points + np.array([0.0, 1.0, 2.0]))

@@ -9,7 +9,7 @@ import torch
 from backend.priors.base import GREY
 from backend.render.cameras import orbit_degrees
 from backend.render.raster import WarpRasteriser
-from backend.texturing.canvas import make_canvas
+from backend.texturing.canvas import NothingSeen, make_canvas
 from tests.backend.texturing.shapes import sphere
 
 
@@ -93,5 +93,5 @@ def test_a_camera_that_sees_nothing_is_told(ball):
     away = orbit_degrees([0], 0.0, 16)
     pose = away.camera_to_world.clone()
     pose[:, :3, 0], pose[:, :3, 2] = -pose[:, :3, 0], -pose[:, :3, 2]
-    with pytest.raises(ValueError, match="no camera sees"):
+    with pytest.raises(NothingSeen, match="no camera sees"):
         make_canvas(*ball, replace(away, camera_to_world=pose), WarpRasteriser())
