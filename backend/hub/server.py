@@ -25,6 +25,7 @@ from backend.hub import keys
 from backend.hub.accounts import Accounts
 from backend.hub.back import Back
 from backend.hub.blobs import RESERVE_BYTES, BlobStore, free_bytes
+from backend.hub.collect import Collector, Limits
 from backend.hub.desk import Desk
 from backend.hub.executors import Executor, NoExecutor, ProcessExecutor, worker_command
 from backend.hub.executors.devices import wanted_slots
@@ -49,10 +50,11 @@ MESSAGES_A_TURN = 200
 class HubOptions:
     """data: folder of the store, the blobs, the logs. port: for clients, 0 for the last one used or any free one.
 
-    worker: whether to keep worker processes. slots: where, see `executors.devices.wanted_slots`. free: bytes
-    left on the disk, reserve: how many to leave alone. stop_patience: seconds that a worker gets to give its job back
-    when the hub stops. host: address to listen on, other than the loopback's only with keys. keys: folder of the hub's
-    keys, None for `keys` in the data folder. encrypt: False for an unencrypted loopback (for measuring what it costs).
+    worker: whether to keep worker processes. slots: where, see `executors.devices.wanted_slots`. free: bytes left
+    on the disk, reserve: how many to leave alone. drain_seconds: that running jobs get to finish when the hub
+    stops, stop_patience: then to store a checkpoint. limits: how long and how much is kept. host: address to listen
+    on, other than the loopback's only with keys. keys: folder of the hub's keys, None for `keys` in the data
+    folder. encrypt: False for an unencrypted loopback (for measuring what it costs).
     """
 
     data: Path
@@ -61,7 +63,9 @@ class HubOptions:
     slots: str = "auto"
     free: Callable[[Path], int] = free_bytes
     reserve: int = RESERVE_BYTES
+    drain_seconds: float = 0.0
     stop_patience: float = 5.0
+    limits: Limits = Limits()
     host: str = LOOPBACK
     back_port: int = 0
     keys: Path | None = None
@@ -113,6 +117,7 @@ class Hub:
             front_port, self.desk, self.blobs, self.gate, clock, token, self.epoch, self.back.dispatch
         )
         self.back.expect_back(self.desk.recover())
+        self.collector = Collector(options.data, self.store, self.blobs, options.limits, clock)
         self.info = ConnectionInfo(
             _reachable(front_port.address), _reachable(back_port.address), secret, self.epoch, os.getpid(),
             f"maquette {__version__}",
@@ -144,13 +149,30 @@ class Hub:
             self.store.set_meta(name, port.number)
         return port
 
-    def run(self, keep_on: Callable[[], bool]) -> None:
-        """React until `keep_on` says no, then stop in good order."""
+    def run(self, keep_on: Callable[[], bool], hurry: Callable[[], bool] = lambda: False) -> None:
+        """React until `keep_on` says no, then stop in good order; `hurry` cuts the waiting short."""
         try:
             while keep_on() and not self.stopping:
                 self.turn()
+            self.drain(hurry)
         finally:
             self.stop()
+
+    def drain(self, hurry: Callable[[], bool] = lambda: False) -> None:
+        """Let running jobs finish, then store their checkpoints and go back into the queue; nothing new is started."""
+        if self.stopping:
+            return
+        log.info("draining: %d jobs run, they have %.0f s to finish", self.back.working, self.options.drain_seconds)
+        self.front.drain("The hub stops; waiting jobs stay in its queue.")
+        self.back.drain()
+        self._wait_for_jobs(self.options.drain_seconds, hurry)
+        self.back.save_all()
+        self._wait_for_jobs(self.options.stop_patience, hurry)
+
+    def _wait_for_jobs(self, seconds: float, hurry: Callable[[], bool]) -> None:
+        end = self._clock() + seconds
+        while self.back.working and self._clock() < end and not hurry():
+            self.turn(0.05)
 
     def turn(self, longest_wait: float = TICK_SECONDS) -> None:
         """One round: wait for something, take what came, send what can be sent, let time pass."""
@@ -187,6 +209,7 @@ class Hub:
             self.desk.tick()
             self.back.tick()
             self.front.tick()
+            self.collector.turn()
             if self._clock() >= self._next_checkpoint:
                 self._next_checkpoint = self._clock() + CHECKPOINT_SECONDS
                 self.store.checkpoint()
