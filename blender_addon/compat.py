@@ -192,15 +192,21 @@ def write_uvs(mesh: Any, name: str, uvs: np.ndarray) -> None:
 
 
 def shade_smooth(mesh: Any, sharp_angle: float | None) -> None:
-    """Smooth normals; edges whose faces meet at more than sharp_angle (radians) stay sharp, None: no edge does."""
-    mesh.polygons.foreach_set("use_smooth", np.ones(len(mesh.polygons), dtype=bool))
-    if sharp_angle is None:
-        mesh.update()
-    elif hasattr(mesh, "set_sharp_from_angle"):  # 4.1
-        mesh.set_sharp_from_angle(angle=sharp_angle)
+    """Smooth normals; edges whose faces meet at more than sharp_angle (radians) stay sharp, None: no edge does.
+
+    For a mesh that was just filled: since 4.1 its faces are smooth already, and saying so again would
+    cost as much as filling it.
+    """
+    if hasattr(mesh, "set_sharp_from_angle"):  # 4.1
+        if "sharp_face" in mesh.attributes:
+            mesh.attributes.remove(mesh.attributes["sharp_face"])
+        if sharp_angle is not None:
+            mesh.set_sharp_from_angle(angle=sharp_angle)
     else:
-        mesh.use_auto_smooth = True
-        mesh.auto_smooth_angle = sharp_angle
+        mesh.polygons.foreach_set("use_smooth", np.ones(len(mesh.polygons), dtype=bool))
+        if sharp_angle is not None:
+            mesh.use_auto_smooth = True
+            mesh.auto_smooth_angle = sharp_angle
     mesh.update()
 
 

@@ -130,7 +130,8 @@ class Installation:
     ) -> None:
         """Start installing. Raises BadRequest, NotConnected or OutOfSpace when that makes no sense.
 
-        source: see `plan`; a local path needs to exist. steps: others than the plan's own. needed: free bytes, NEEDED_BYTES by default.
+        source: see `plan`; a local path needs to exist. steps: others than the plan's own. needed: free bytes,
+        NEEDED_BYTES by default.
         """
         if self.running:
             raise wire.errors.BadRequest("The backend is being installed already.")

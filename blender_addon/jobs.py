@@ -122,6 +122,10 @@ class JobTable:
     def running(self) -> list[Job]:
         return [job for job in self._jobs.values() if not job.over]
 
+    def held(self) -> list[Job]:
+        """Jobs whose result is here and waits until nothing is in its way."""
+        return [job for job in self._jobs.values() if job.state == "HELD"]
+
     def waiting(self) -> bool:
         """Is any job still waiting its turn?"""
         return any(job.state == "QUEUED" for job in self._jobs.values())

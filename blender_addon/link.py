@@ -364,7 +364,7 @@ class Link:
             self._land(job)
 
     def _land_held(self) -> bool:
-        held = [job for job in self.jobs if job.state == "HELD"]
+        held = self.jobs.held()
         if not held or (not any(job.file != filemark.current() for job in held) and compat.hands_full()):
             return False
         for job in held:

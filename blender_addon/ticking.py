@@ -73,9 +73,10 @@ def _status_bar(current: link.Link) -> None:
     now = current._clock()
     if now - _shown_at < STATUS_EVERY_S:
         return
+    _shown_at = now
     line = panel.status_line()
     if line != _shown:
-        _shown, _shown_at = line, now
+        _shown = line
         compat.redraw_status_bar()
 
 

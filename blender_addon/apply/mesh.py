@@ -83,12 +83,13 @@ def _check_range(name: str, indices: np.ndarray, limit: int) -> None:
 
 def _corners_lie_on_edges(faces: np.ndarray, edges: np.ndarray, corner_edges: np.ndarray) -> bool:
     """Does the edge of every corner join that corner's vertex with the next one of the face?"""
-    start = faces.ravel()
-    end = np.roll(faces, -1, axis=1).ravel()
-    pair = edges[corner_edges]
-    forward = (pair[:, 0] == start) & (pair[:, 1] == end)
-    backward = (pair[:, 0] == end) & (pair[:, 1] == start)
-    return bool(np.all(forward | backward))
+    first, second = np.ascontiguousarray(edges[:, 0]), np.ascontiguousarray(edges[:, 1])  # twice as fast to pick from
+    for corner in range(3):
+        start, end, edge = faces[:, corner], faces[:, (corner + 1) % 3], corner_edges[corner::3]
+        a, b = first.take(edge), second.take(edge)
+        if not (((a == start) & (b == end)) | ((a == end) & (b == start))).all():
+            return False
+    return True
 
 
 def build_mesh(
