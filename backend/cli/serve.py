@@ -16,6 +16,7 @@ import click
 from protocol.local import default_data_folder
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+MOST_FILES = 65_536
 
 
 def parent_watch() -> Callable[[], bool]:
@@ -31,15 +32,33 @@ def parent_watch() -> Callable[[], bool]:
     return lambda: os.getppid() == parent and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
+def raise_file_limit() -> None:
+    """Let the hub hold as many connections as the system allows; the usual soft limit is for interactive programs."""
+    if os.name != "nt":
+        import resource
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
               help="Folder for the queue, the results and the logs. Default: this user's data folder.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0,
-              help="Port on the loopback interface; 0 for the last one used, or any that is free.")
+              help="Port for clients; 0 for the last one used, or any that is free.")
+@click.option("--host", default="127.0.0.1", show_default=True,
+              help="Address to listen on; 0.0.0.0 for all of this machine's, which needs `maquette keys init`.")
+@click.option("--back-port", type=click.IntRange(0, 65535), default=0, help="Port for workers; 0 as for --port.")
+@click.option("--keys", type=click.Path(path_type=Path, file_okay=False), default=None,
+              help="Folder of the hub's keys. Default: `keys` in the data folder.")
+@click.option("--plain", is_flag=True, help="Do not encrypt; on the loopback interface only.")
 @click.option("--no-worker", is_flag=True, help="Do not start a worker process.")
 @click.option("--exit-with-parent", is_flag=True, help="End when the process that started this one has ended.")
 @click.option("--quiet", is_flag=True, help="Log problems only.")
-def serve(data: Path | None, port: int, no_worker: bool, exit_with_parent: bool, quiet: bool) -> None:
+def serve(data: Path | None, port: int, host: str, back_port: int, keys: Path | None, plain: bool, no_worker: bool,
+          exit_with_parent: bool, quiet: bool) -> None:
     """Run a hub, with one worker, until it is told to stop (Ctrl-C or SIGTERM)."""
     from backend.hub.server import Hub, HubOptions
 
@@ -52,7 +71,11 @@ def serve(data: Path | None, port: int, no_worker: bool, exit_with_parent: bool,
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
-    hub = Hub(HubOptions(data or default_data_folder(), port, worker=not no_worker))
+    raise_file_limit()
+    hub = Hub(HubOptions(
+        data or default_data_folder(), port, worker=not no_worker, host=host, back_port=back_port, keys=keys,
+        encrypt=not plain,
+    ))
     if not quiet:
         click.echo(f"hub at {hub.info.address}, data in {hub.options.data}")
     hub.run(lambda: not stop_asked and parent_lives())
