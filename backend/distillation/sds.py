@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Score distillation: how a prior's opinion of a render becomes a gradient, or a picture to fit.
 
-Three forms of one idea. "noise" is Score Distillation Sampling as DreamFusion defined it: w(t) * (eps_hat - eps).
-"clean" compares the render with the clean picture that the prior sees in it: w(t) * (x - x0_hat), which equals the
-former at w(t) * sqrt((1 - alpha_bar) / alpha_bar) and allows the contrast of guided pictures to be put back (MVDream).
-"target" lets the prior finish a noisy render in a few DDIM steps and hands that picture out, to be fitted for several
-steps by a plain image loss (HiFA, SDS-Bridge and instruct-style dataset updates use the same step). No form sends a
-gradient through the prior's network; only through its encoder.
+Forms of one idea. "noise" is Score Distillation Sampling as DreamFusion defined it: w(t) * (eps_hat - eps). "clean"
+compares the render with the clean picture that the prior sees in it: w(t) * (x - x0_hat), which equals the former at
+w(t) * sqrt((1 - alpha_bar) / alpha_bar) and allows the contrast of guided pictures to be put back (MVDream). The
+residuals of later papers are in `residuals`, the variational one is in `variational`. "target" lets the prior finish a
+noisy render in a few DDIM steps and hands that picture out, to be fitted for several steps by a plain image loss (HiFA,
+SDS-Bridge and instruct-style dataset updates use the same step). No form sends a gradient through the prior's network;
+only through its encoder.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from backend.distillation.guidance import Guidance, Guided
 from backend.distillation.ranks import Part
+from backend.distillation.residuals import RESIDUALS, PathSettings, Sample, inverted
 from backend.distillation.schedules import draw_times
 from backend.distillation.weighting import WEIGHTINGS, Weighting, weight
 from backend.priors.base import Prior
@@ -28,7 +30,8 @@ from backend.priors.sampling import clamp_clean
 from backend.priors.views import ViewCondition
 from protocol.errors import TrainingDiverged
 
-Form = Literal["noise", "clean"]
+Form = Literal["noise", "clean", "classifier", "noise_free", "inversion", "interval"]
+FORMS: tuple[Form, ...] = ("noise", "clean", "classifier", "noise_free", "inversion", "interval")
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class DistillationSettings:
     """What a `ScoreDistillation` does with the prior's answer.
 
     Attributes:
-        form: 'noise' or 'clean', see the module.
+        form: 'noise' or 'clean', see the module, or the name of one of `residuals`.
         weighting: w(t), see `weighting.weight`.
         rescale: 0..1, how much of the guided clean picture's contrast is put back to that of the unguided one
             (Lin et al. 2023, section 3.4; MVDream uses 0.5).
@@ -47,6 +50,7 @@ class DistillationSettings:
             not depend on the prior's resolution.
         nonfinite: what happens when the prior or the render gives NaN or infinity: 'raise' TrainingDiverged, or 'skip'
             those images (their gradient is 0) and say so in the result, without waiting for the device.
+        path: for the forms of `residuals`.
     """
 
     form: Form = "noise"
@@ -57,10 +61,13 @@ class DistillationSettings:
     cheap_encode: bool = False
     reduction: Literal["sum", "mean"] = "sum"
     nonfinite: Literal["raise", "skip"] = "raise"
+    path: PathSettings = PathSettings()
 
     def __post_init__(self) -> None:
-        if self.form not in ("noise", "clean"):
-            raise ValueError(f"form {self.form!r} is neither 'noise' nor 'clean'")
+        if self.form not in FORMS:
+            raise ValueError(f"form {self.form!r} is none of {', '.join(FORMS)}")
+        if self.rescale and self.form in RESIDUALS:
+            raise ValueError(f"rescale belongs to guided pictures; the form {self.form!r} has no use for it")
         if self.weighting not in WEIGHTINGS:
             raise ValueError(f"weighting {self.weighting!r} is none of {', '.join(WEIGHTINGS)}")
         if not 0 <= self.rescale <= 1:
@@ -155,13 +162,9 @@ class ScoreDistillation:
         part = part or Part.whole(len(x))
         t = self._times(part, t_min, t_max) if t is None else t.to(x.device)
         eps = self._noise_like(x, part)
-        x_t = self.prior.noise.add_noise(x.detach(), eps, t)
-        believed = self._contrast(self.guidance(x_t, t, view, scale), x_t, t)
-        x0 = self._in_range(believed, x_t, t).x0
-        # The noise form takes the noise as it is: holding the clean picture in range would change the gradient.
-        residual = believed.eps - eps if settings.form == "noise" else x.detach() - x0
+        residual, x0 = self._residual(Sample(x.detach(), eps, t, view), scale)
         alpha_bar = self.prior.noise.alpha_bar(t)
-        gradient = weight(settings.weighting, alpha_bar, settings.form) * residual
+        gradient = weight(settings.weighting, alpha_bar, "clean" if settings.form == "clean" else "noise") * residual
         finite = gradient.flatten(1).isfinite().all(1)
         if settings.nonfinite == "raise" and not bool(finite.all()):
             raise TrainingDiverged(
@@ -210,7 +213,7 @@ class ScoreDistillation:
             part = part or Part.whole(len(x))
             t = self._times(part, t_min, t_max) if t is None else t.to(x.device)
             if inversion_steps:
-                x_t = self._invert(x, t, view, inversion_steps, inversion_scale)
+                x_t = inverted(self.guidance, Sample(x, x, t, view), inversion_scale, inversion_steps)
             else:
                 x_t = self.prior.noise.add_noise(x, self._noise_like(x, part), t)
             for share in range(steps, 0, -1):
@@ -229,14 +232,24 @@ class ScoreDistillation:
             x0 = torch.where(finite.view(-1, 1, 1, 1), x_t, x)
             return Target(self.prior.decode(x0), x0, t, finite)
 
-    def _invert(self, x: Tensor, t: Tensor, view: ViewCondition | None, steps: int, scale: float) -> Tensor:
-        """x carried up to level t by DDIM steps (Song et al. 2021, section 4.3)."""
-        now = torch.zeros_like(t)
-        for share in range(1, steps + 1):
-            later = (t * share / steps).round().long()
-            x = self.prior.noise.ddim_step(self.guidance(x, now, view, scale).guided, later)
-            now = later
-        return x
+    def _residual(self, sample: Sample, scale: float | None) -> tuple[Tensor, Tensor]:
+        """The residual of the form and the guided clean picture."""
+        form = self.settings.form
+        if form in RESIDUALS:
+            strength = self.guidance.scale if scale is None else scale
+            found = RESIDUALS[form](self.guidance, sample, strength, self.settings.path)
+            return found.residual, found.x0
+        x_t = self.prior.noise.add_noise(sample.x, sample.noise, sample.t)
+        believed = self._contrast(self.guidance(x_t, sample.t, sample.view, scale), x_t, sample.t)
+        x0 = self._in_range(believed, x_t, sample.t).x0
+        # The noise form takes the noise as it is: holding the clean picture in range would change the gradient.
+        if form == "clean":
+            return sample.x - x0, x0
+        return believed.eps - self._added_noise(x_t, sample), x0
+
+    def _added_noise(self, x_t: Tensor, sample: Sample) -> Tensor:
+        """What the prior's answer is compared with: the noise itself."""
+        return sample.noise
 
     def _contrast(self, answer: Guided, x_t: Tensor, t: Tensor) -> Prediction:
         """The guided belief, its contrast put back as far as `rescale` says."""

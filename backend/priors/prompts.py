@@ -37,11 +37,14 @@ class PromptBook:
         texts: Sequence[str] = [negative_prompt, prompt]
         if self.uses_view_words:
             texts = [*texts, *(with_view(prompt, word) for word in VIEW_WORDS)]
+        if negative_prompt:
+            texts = [*texts, ""]
         self._rows = prior.embed(texts)
 
     @property
     def embeddings(self) -> TextEmbedding:
-        """All rows: negative prompt, plain prompt, then front, side, back, overhead where view words are used."""
+        """All rows: negative prompt, plain prompt, then front, side, back, overhead where view words are used, and ""
+        where there is a negative prompt."""
         return self._rows
 
     def positive(self, count: int, view: ViewCondition | None = None) -> TextEmbedding:
@@ -53,6 +56,10 @@ class PromptBook:
     def negative(self, count: int) -> TextEmbedding:
         """The negative prompt (or "") for `count` images."""
         return self._rows[[0] * count]
+
+    def empty(self, count: int) -> TextEmbedding:
+        """"" for `count` images, whatever the negative prompt."""
+        return self._rows[[(len(self._rows) - 1) if self.negative_prompt else 0] * count]
 
     def for_word(self, word: ViewWord) -> TextEmbedding:
         """The prompt seen from one side, a single row. Raises ValueError where view words are not used."""
