@@ -130,8 +130,11 @@ def view_of(camera: Any, aspect: float) -> View:
     """A camera object as plain numbers."""
     location, rotation, _scale = camera.matrix_world.decompose()
     data = camera.data
-    fov = data.angle_y
-    if data.sensor_fit == "HORIZONTAL" or (data.sensor_fit == "AUTO" and aspect >= 1.0):
+    if data.sensor_fit == "VERTICAL":
+        fov = data.angle_y
+    elif data.sensor_fit == "AUTO" and aspect < 1.0:
+        fov = data.angle_x  # AUTO lays the sensor's width along the longer side
+    else:
         fov = 2.0 * math.atan(math.tan(data.angle_x / 2.0) / aspect)
     return View(_rows(Matrix.LocRotScale(location, rotation, None)), fov, aspect, camera.name)
 
