@@ -22,6 +22,7 @@ from typing import Any
 import zmq
 from numpy.typing import NDArray
 
+from . import compress
 from .errors import BadRequest, MaquetteError, NotAllowed, NotConnected, TimedOut
 from .framing import MAX_FRAME
 from .handshake import HandshakeWatch
@@ -33,6 +34,7 @@ from .updates import ConnectionState, JobView, Result, Update
 
 __all__ = ["Client", "new_job_id"]
 
+NEAR = ("tcp://127.", "tcp://localhost:", "tcp://[::1]:")  # this very machine, where compressing never pays
 GONE_AFTER = 0.5  # seconds without an open connection before the session counts as lost
 LOOK_AGAIN = 0.5  # seconds between looks at the connection file while there is no hub
 REFUSED_AGAIN = 5.0  # seconds before a hub that did not accept our key, or had another one, is tried again
@@ -276,6 +278,8 @@ class Client:
         self._open_sockets(info.address, now)
 
     def _open_sockets(self, address: str, now: float) -> None:
+        far = compress.available() and not address.startswith(NEAR)
+        self._session.features = (compress.FEATURE,) if far else ()
         for channel, queue in ((CTL, 64), (BLK, 16)):
             socket = self._context.socket(zmq.DEALER)
             for option, value in (

@@ -43,7 +43,7 @@ class Envelope:
 
     type: name of the message. id: 16 bytes of this message, or empty. re: id of the message that this one answers.
     sid: session. job: 32 hex digits or empty. seq: durable event number. epoch: of the hub. body: the message's own
-    fields. arrays: descriptors. payload: frames.
+    fields. arrays: descriptors. payload: frames. major: version of the protocol that it is written in.
     """
 
     type: str
@@ -57,6 +57,7 @@ class Envelope:
     body: dict[str, Any] = field(default_factory=dict)
     arrays: tuple[Descriptor, ...] = ()
     payload: tuple[Buffer, ...] = ()
+    major: int = MAJOR
 
 
 class _Counter:
@@ -164,7 +165,7 @@ def encode(envelope: Envelope) -> list[Buffer]:
         )
     if len(envelope.payload) > MAX_PAYLOAD_FRAMES or any(len(one) > FRAME_BYTES for one in envelope.payload):
         raise TooLarge("A message holds at most 64 payload frames of 1 MiB.", path="payload")
-    return [SIGNATURE + bytes((MAJOR, 0)), header, *envelope.payload]
+    return [SIGNATURE + bytes((envelope.major, 0)), header, *envelope.payload]
 
 
 def decode(frames: Sequence[Buffer]) -> Envelope:
@@ -196,11 +197,7 @@ def decode(frames: Sequence[Buffer]) -> Envelope:
             body=checks.mapping(head.get("b", {}), "b"),
             arrays=tuple(Descriptor.from_map(one, f"bufs[{place}]") for place, one in enumerate(bufs)),
             payload=payload,
+            major=frames[0][2],
         )
     except MaquetteError as problem:
         raise ProtocolError(f"The header is wrong: {problem.message}", detail=problem.detail) from problem
-
-
-def major_of(frames: Sequence[Buffer]) -> int:
-    """The major version that a message with a good signature was written in."""
-    return bytes(frames[0])[2]

@@ -12,6 +12,7 @@ from typing import Any
 
 from . import checks
 from .arrays import FRAME_BYTES, Buffer, Descriptor
+from .compress import CODECS
 from .errors import BadRequest, MaquetteError
 from .fields import (
     MAX_JOBS,
@@ -327,13 +328,14 @@ class Ack(Message):
 
 @dataclass(frozen=True)
 class BlobGet(Message):
-    """Stream the bytes of `hash` from `offset` as CHUNKs, `credit` bytes at first."""
+    """Stream the bytes of `hash` from `offset` as CHUNKs, first `credit` bytes. codec: how to compress them."""
 
     TYPE = "BLOB_GET"
     hash: bytes = wire(sha256)
     offset: int = wire(byte_count)
     stream: int = wire(u32)
     credit: int = wire(byte_count)
+    codec: str = wire(checks.one_of(*CODECS), "raw")
 
 
 @dataclass(frozen=True)
@@ -347,7 +349,11 @@ class Credit(Message):
 
 @dataclass(frozen=True)
 class Chunk(Message):
-    """One piece of a stream. size: bytes of the whole blob."""
+    """One piece of a stream. size: bytes of the whole blob.
+
+    crc: CRC-32 of the piece, made when the hub stored the blob and checked its hash. raw: bytes of the piece where it
+    is compressed with `codec`; credit and offsets count these.
+    """
 
     TYPE = "CHUNK"
     stream: int = wire(u32)
@@ -355,6 +361,9 @@ class Chunk(Message):
     offset: int = wire(byte_count)
     size: int = wire(byte_count)
     payload: tuple[Buffer, ...] = wire(one_frame, ())
+    crc: int | None = wire(checks.optional(u32), None)
+    codec: str = wire(checks.one_of(*CODECS), "raw")
+    raw: int = wire(checks.integer(0, FRAME_BYTES), 0)
 
 
 def wanted(value: Any, path: str) -> tuple[tuple[bytes, int], ...]:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import framing
+from . import compress, framing
 from .arrays import Buffer, describe, from_payload
 from .downloads import Downloads
 from .errors import (
@@ -76,6 +76,7 @@ from .updates import (
     result_from_arrays,
 )
 from .uploads import Uploads
+from .versions import OURS, Versions
 
 CTL, BLK = "ctl", "blk"
 PING_AFTER = 5.0  # seconds without a word from the hub (reference, section 7)
@@ -85,9 +86,18 @@ MAX_PREVIEW_BYTES = 16 << 20
 
 
 class Session:
-    """One client's session. `new_id` gives 16 random bytes; times are seconds of any steady clock."""
+    """One client's session. `new_id` gives 16 random bytes; times are seconds of any steady clock.
 
-    def __init__(self, *, software: str, token: bytes, new_id: Callable[[], bytes]) -> None:
+    features: what may be used if the hub has it too. versions: majors of the protocol that are spoken here.
+    """
+
+    def __init__(
+        self, *, software: str, token: bytes, new_id: Callable[[], bytes], features: tuple[str, ...] = (),
+        versions: Versions = OURS,
+    ) -> None:
+        self.features = features
+        self.versions = versions
+        self._major = versions.oldest  # until the hub has chosen one
         self.software = software
         self.token = token
         self.new_id = new_id
@@ -146,7 +156,7 @@ class Session:
     def receive(self, channel: str, frames: Sequence[Buffer], now: float) -> None:
         """One message came on `ctl` or `blk`. Unreadable ones are counted and dropped."""
         try:
-            envelope = framing.decode(frames)
+            envelope = self.versions.read(framing.decode(frames))
             message = read(envelope, HUB_TO_CLIENT)
         except MaquetteError:
             self.dropped += 1
@@ -254,11 +264,15 @@ class Session:
 
     def _greet(self, channel: str, now: float) -> None:
         sid = self.welcome.sid if self.welcome is not None and channel == BLK else b""
-        hello = Hello(framing.MAJOR, framing.MAJOR, self.software, channel, (), self.token, sid)
+        if channel == CTL:
+            self._major = self.versions.oldest
+        range_ = (self.versions.oldest, self.versions.newest)
+        hello = Hello(*range_, self.software, channel, self.features, self.token, sid)
         self._request(("hello", channel), channel, hello, now)
 
     def _post(self, channel: str, message: Message, id: bytes = b"") -> None:
-        self.outbox[channel].append(framing.encode(message.to_envelope(id=id)))
+        envelope = self.versions.write(message.to_envelope(id=id), self._major)
+        self.outbox[channel].append(framing.encode(envelope))
 
     def _request(self, key: Hashable, channel: str, message: Message, now: float) -> None:
         request = self._requests.add(key, channel, message)
@@ -272,10 +286,11 @@ class Session:
             return
         self._ready[channel] = True
         if channel == BLK:
-            self._downloads.connected(min(message.window, 4 << 20), now)
+            squeeze = compress.FEATURE in message.features and compress.FEATURE in self.features
+            self._downloads.connected(min(message.window, 4 << 20), now, squeeze)
             self._uploads.connected(now)
             return
-        self.welcome = message
+        self.welcome, self._major = message, message.major
         self._become(ConnectionState.READY, None)
         self._greet(BLK, now)
         for request in self._requests:

@@ -29,7 +29,6 @@ from backend.hub.states import Done, Failure, GivenBack, NoWorker, Paused, Start
 from backend.hub.store import JobRow
 from backend.hub.streams import Source, Streams
 from backend.hub.wire import Gone, Line, Port, Received
-from protocol import framing
 from protocol.errors import (
     LeaseLost,
     MaquetteError,
@@ -38,7 +37,6 @@ from protocol.errors import (
     UnknownBlob,
     UnknownSession,
     UnknownType,
-    VersionMismatch,
     WorkerCrashed,
 )
 from protocol.fields import Message, read
@@ -106,6 +104,7 @@ class Back:
         self._workers: dict[str, _Worker] = {}
         self._by_peer: dict[bytes, _Worker] = {}
         self.pool = Pool(executor, clock)
+        self.progress: dict[str, tuple[str, float]] = {}  # stage and fraction of what runs
         self.shelf = Shelf(desk.store)
         self.draining = False
         self._stillborn = 0
@@ -158,8 +157,10 @@ class Back:
 
     def _ready(self, received: Received, message: Ready, account: Account) -> None:
         peer, id = received.peer, received.envelope.id
-        if not message.min_major <= framing.MAJOR <= message.max_major:
-            raise VersionMismatch("Hub and worker speak different versions.", hint="Update the older of the two.")
+        offered, versions = (message.min_major, message.max_major), self.port.versions
+        major = versions.choose(*offered)
+        if major is None:
+            raise versions.refusal(*offered, SOFTWARE, message.software, "worker")
         if self.token and message.token != self.token:
             raise NotAllowed("The worker did not show this hub's secret.")
         if account is not OWNER and not message.worker.startswith(f"{account.name}-"):
@@ -177,9 +178,8 @@ class Back:
         )
         self._workers[worker.name], self._by_peer[peer] = worker, worker
         self._stillborn = 0
-        self.port.try_send(
-            peer, Welcome(framing.MAJOR, SOFTWARE, worker.name.encode(), self.epoch), id
-        )
+        self.port.speak(peer, major)
+        self.port.try_send(peer, Welcome(major, SOFTWARE, worker.name.encode(), self.epoch), id)
         log.info("worker %s is ready (process %d)", worker.name, worker.pid)
         if message.software != SOFTWARE and self.executor.alive(worker.name):  # left over from before an update
             log.info("worker %s is %s; a new one takes its place", worker.name, message.software)
@@ -197,7 +197,7 @@ class Back:
         self.dispatch()
 
     def _beat(self, worker: _Worker, message: Beat, id: bytes) -> None:
-        worker.caps["state"], worker.caps["memory"] = message.state, message.memory
+        worker.caps.update(state=message.state, memory=message.memory, device_free=message.device_free)
         holds = (message.job, message.fence)
         if message.job and holds != (worker.job, worker.fence):
             self.port.try_send(worker.peer, WorkerCancel(*holds))  # an old lease: drop it
@@ -225,6 +225,8 @@ class Back:
 
     def _ephemeral(self, worker: _Worker, message: WorkerEphemeral, id: bytes) -> None:
         if (message.job, message.fence) == (worker.job, worker.fence):
+            if message.kind == "progress":
+                self.progress[message.job] = message.stage, message.fraction
             self.desk.on_ephemeral(message)
 
     def _ended(self, worker: _Worker, name: str, fence: int) -> bool:
@@ -246,7 +248,7 @@ class Back:
             job = self._leased(worker, message.job, message.fence)
             message.error.attempt = job.life.attempt
             if message.error.code == OutOfMemory.code:
-                self.desk.outgrew(job.id, memory_of(job, self._places()))
+                self.desk.outgrew(job.id, memory_of(job, self.places()))
             self.desk.apply(job, Failure(message.error))
         self._free(worker, message.job, message.fence, id)
 
@@ -265,6 +267,7 @@ class Back:
     def _free(self, worker: _Worker, job: str, fence: int, id: bytes) -> None:
         self.port.try_send(worker.peer, Ack(job), id)
         self.executor.end(job, fence)
+        self.progress.pop(job, None)
         if (worker.job, worker.fence) == (job, fence):
             worker.job, worker.fence, worker.cancel_at = "", 0, None
             self.pool.ended(worker.name)
@@ -300,7 +303,7 @@ class Back:
             self.shelf.checkpoint(worker.job)[0] == digest
             or any(one.hash == digest for one in self.desk.store.inputs(worker.job))
         ):
-            return Source.of_file(self.blobs.open(digest))
+            return Source.of_file(self.blobs.open(digest), self.blobs.sums(digest))
         raise UnknownBlob("These bytes are no input of the worker's job.", detail={"hash": digest})
 
     def _credit(self, worker: _Worker, message: Credit, id: bytes) -> None:
@@ -326,17 +329,18 @@ class Back:
     def dispatch(self) -> None:
         """Give waiting jobs to idle workers; none while the hub stops, or while there is no room for results."""
         while len(self.desk.scheduler) and not self.draining and self.blobs.has_room():
-            found = self.desk.next(self._places(), self.executor.room)
+            found = self.desk.next(self.places(), self.executor.room)
             if found is None:
                 return
             job, place = found
             self.desk.lease(job, place.worker, place.slot)
 
-    def _places(self) -> list[Place]:
+    def places(self) -> list[Place]:
+        """All connected workers as the scheduler sees them."""
         return self.pool.places({one.name: (not one.job, one.caps) for one in self._workers.values()})
 
     def _slot(self, worker: str) -> str:
-        return next((one.slot for one in self._places() if one.worker == worker), worker)
+        return next((one.slot for one in self.places() if one.worker == worker), worker)
 
     def _send_lease(self, job: JobRow) -> None:
         worker = self._workers.get(job.life.worker)
@@ -458,6 +462,7 @@ class Back:
                 log.warning("job %s lost worker %s: %s", job.id, name, error.message)
                 self.desk.apply(job, WorkerLost(error))
                 self._orphans.pop(job.id, None)
+                self.progress.pop(job.id, None)
         if worker is not None:
             self._forget(worker)
 

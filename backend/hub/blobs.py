@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from backend.hub.sums import BlockSums, read_sums, write_sums
 from protocol.arrays import Buffer
 from protocol.errors import BadRequest, OutOfSpace, ProtocolError, UnknownBlob
 
@@ -32,6 +33,7 @@ class _Upload:
     path: Path
     size: int
     hasher: Any
+    sums: BlockSums
     have: int = 0
 
 
@@ -49,6 +51,8 @@ class BlobStore:
         self._made = 0
         shutil.rmtree(self._incoming, ignore_errors=True)  # what a killed hub left behind
         self._incoming.mkdir(parents=True)
+        self._sums = folder / "sums"
+        self._sums.mkdir(exist_ok=True)
 
     def path(self, digest: bytes) -> Path:
         """Where the blob lies, or would lie."""
@@ -63,13 +67,13 @@ class BlobStore:
         """Whether the disk has more than the reserve."""
         return self._free(self.folder) >= self._reserve
 
+    def free(self) -> int:
+        """Bytes free on the disk."""
+        return self._free(self.folder)
+
     def shortage(self) -> int:
         """Bytes that should be freed, so that uploads find twice the reserve; 0 when there is enough."""
         return max(0, 2 * self._reserve - self._free(self.folder))
-
-    def remove(self, digest: bytes) -> None:
-        """Delete the blob. Who reads it just now reads on."""
-        self.path(digest).unlink(missing_ok=True)
 
     def require_space(self, need: int) -> None:
         """Raises OutOfSpace when `need` bytes would use up the reserve."""
@@ -120,6 +124,7 @@ class BlobStore:
                 file.seek(have)
                 file.write(data)
             upload.hasher.update(data)
+            upload.sums.update(data)
             upload.have += len(data)
             if upload.have == size:
                 self._finish(digest, owner)
@@ -146,9 +151,21 @@ class BlobStore:
         except FileNotFoundError as problem:
             raise UnknownBlob("The hub does not hold these bytes.", detail={"hash": digest}) from problem
 
+    def sums(self, digest: bytes) -> tuple[int, ...]:
+        """CRC-32 of each 1 MiB of the blob, made while its hash was checked; empty where there are none."""
+        return read_sums(self._sums_path(digest))
+
+    def remove(self, digest: bytes) -> None:
+        """Delete the blob. Who reads it just now reads on."""
+        self.path(digest).unlink(missing_ok=True)
+        self._sums_path(digest).unlink(missing_ok=True)
+
+    def _sums_path(self, digest: bytes) -> Path:
+        return self._sums / digest.hex()
+
     def _start(self, digest: bytes, size: int, owner: str) -> _Upload:
         self._made += 1
-        upload = _Upload(self._incoming / f"{digest.hex()}.{self._made}", size, hashlib.sha256())
+        upload = _Upload(self._incoming / f"{digest.hex()}.{self._made}", size, hashlib.sha256(), BlockSums())
         upload.path.touch()
         self._uploads[(owner, digest)] = upload
         return upload
@@ -160,6 +177,7 @@ class BlobStore:
             raise ProtocolError("The uploaded bytes do not have the announced hash.", detail={"hash": digest})
         with open(upload.path, "r+b") as file:
             os.fsync(file.fileno())  # the bytes, before the name that promises them
+        write_sums(self._sums_path(digest), upload.sums)
         target = self.path(digest)
         target.parent.mkdir(exist_ok=True)
         os.replace(upload.path, target)

@@ -28,7 +28,7 @@ from backend.hub.states import FINAL, CancelAsked, ContinueAsked, JobEvent, Paus
 from backend.hub.store import JobRow
 from backend.hub.streams import WINDOW, Source, Streams
 from backend.hub.wire import Gone, Line, Port, Received
-from protocol import framing, manage
+from protocol import compress, manage
 from protocol.arrays import FRAME_BYTES
 from protocol.errors import (
     MaquetteError,
@@ -39,7 +39,6 @@ from protocol.errors import (
     UnknownJob,
     UnknownSession,
     UnknownType,
-    VersionMismatch,
 )
 from protocol.fields import Message, read
 from protocol.manage import Manage, Managed
@@ -76,6 +75,8 @@ log = logging.getLogger("maquette.hub")
 
 REQUESTS = {**CLIENT_TO_HUB, **manage.CLIENT_TO_HUB}
 
+SOFTWARE = f"maquette {__version__}"
+FEATURES = (compress.FEATURE,) if compress.available() else ()
 SILENT_SECONDS = 120.0  # without a word from a client, then its session is closed; its jobs go on
 EVENTS_A_TURN = 32
 MAX_SESSIONS = 64  # of one user; one more closes the one that has been silent for longest
@@ -132,6 +133,7 @@ class Front:
         }
         self._management = Management(desk.store, gate.accounts)
         gate.accounts.on_revoked.append(self._lose_keys)
+        self.snapshot: Callable[[str, bool], dict[str, Any]] = lambda user, everybody: {}  # set by the hub
         desk.on_news = self.news
         desk.on_ephemeral = self.ephemeral
 
@@ -178,12 +180,10 @@ class Front:
 
     def _hello(self, received: Received, message: Hello, account: Account) -> None:
         peer = received.peer
-        if not message.min_major <= framing.MAJOR <= message.max_major:
-            raise VersionMismatch(
-                f"The hub speaks version {framing.MAJOR} of the protocol, the client {message.min_major} to "
-                f"{message.max_major}.", hint="Update the older of the two.",
-                detail={"hub": framing.MAJOR, "client_min": message.min_major, "client_max": message.max_major},
-            )
+        offered, versions = (message.min_major, message.max_major), self.port.versions
+        major = versions.choose(*offered)
+        if major is None:
+            raise versions.refusal(*offered, SOFTWARE, message.software, "client")
         if self.token and not secrets.compare_digest(message.token, self.token):
             raise NotAllowed(
                 "The client did not show this hub's secret.",
@@ -207,8 +207,10 @@ class Front:
         session.heard = self._clock()
         session.lines[message.channel] = Line.of(received.descriptor)
         self._by_peer[peer] = (session, message.channel)
+        self.port.speak(peer, major)
         self.port.try_send(peer, Welcome(
-            framing.MAJOR, f"maquette {__version__}", session.sid, self.epoch, (), session.user, FRAME_BYTES, WINDOW,
+            major, SOFTWARE, session.sid, self.epoch, tuple(one for one in FEATURES if one in message.features),
+            session.user, FRAME_BYTES, WINDOW,
         ), received.envelope.id)
 
     def _make_room(self, account: Account) -> None:
@@ -225,6 +227,10 @@ class Front:
                     self.port.part(peer, session.lines.get(channel), Error(revoked()))
 
     def _manage(self, session: _Session, message: Manage, id: bytes) -> None:
+        if message.action == "status":  # the one action for everybody
+            facts = self.snapshot(session.user, session.account.is_lead)
+            self.port.try_send(session.ctl, Managed(facts), id)
+            return
         values = self._management.do(session.account, message.action, message.values)
         self.port.try_send(session.ctl, Managed(values), id)
 
@@ -324,7 +330,7 @@ class Front:
             return preview
         if not session.account.is_lead and not self.desk.store.blob_is_of(digest, session.user):
             raise UnknownBlob("The hub does not hold these bytes.", detail={"hash": digest})
-        return Source.of_file(self.blobs.open(digest))
+        return Source.of_file(self.blobs.open(digest), self.blobs.sums(digest))
 
     def _credit(self, session: _Session, message: Credit, id: bytes) -> None:
         session.streams.credit(message)

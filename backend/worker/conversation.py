@@ -31,6 +31,7 @@ from protocol.errors import (
 from protocol.fields import Message, read
 from protocol.messages import Ack, BlobCheck, BlobNeed, BlobOk, BlobPut, Chunk, Error, Rejected, Welcome
 from protocol.specs import MAX_INPUT_BYTES
+from protocol.versions import OURS, Versions
 from protocol.worker_messages import (
     HUB_TO_WORKER,
     Beat,
@@ -131,8 +132,10 @@ class Conversation:
     _ready_due: float = 0.0
     _beat_due: float = 0.0
     _left: bool = False
+    versions: Versions = OURS
 
     def __post_init__(self) -> None:
+        self._major = self.versions.oldest  # until the hub has chosen one
         self._downloads = Downloads(self._post)
 
     # What the owner of the socket says
@@ -147,13 +150,13 @@ class Conversation:
     def receive(self, frames: Sequence[Buffer], now: float) -> None:
         """One message from the hub; unreadable ones are dropped."""
         try:
-            envelope = framing.decode(frames)
+            envelope = self.versions.read(framing.decode(frames))
             message = read(envelope, HUB_TO_WORKER)
         except MaquetteError:
             return
         if isinstance(message, Welcome):
             if envelope.re == self._ready_id:
-                self.ready, self.refused, self._beat_due = True, None, now
+                self.ready, self.refused, self._beat_due, self._major = True, None, now, message.major
                 self._downloads.connected(message.window, now)
                 for one in self._pending:
                     one.due = now
@@ -303,14 +306,15 @@ class Conversation:
     # Inside
 
     def _post(self, message: Message, id: bytes = b"") -> None:
-        self.outbox.append(framing.encode(message.to_envelope(id=id)))
+        self.outbox.append(framing.encode(self.versions.write(message.to_envelope(id=id), self._major)))
 
     def _greet(self, now: float) -> None:
         lease = self.held.lease if self.held is not None else None
         self._ready_id, self._ready_due = self.new_id(), now + RESEND_SECONDS
+        self._major = self.versions.oldest
         self._post(Ready(
-            self.name, self.pid, f"maquette {__version__}", framing.MAJOR, framing.MAJOR, self.caps, self.token,
-            lease.job if lease else "", lease.fence if lease else 0,
+            self.name, self.pid, f"maquette {__version__}", self.versions.oldest, self.versions.newest, self.caps,
+            self.token, lease.job if lease else "", lease.fence if lease else 0,
         ), self._ready_id)
 
     def _lease(self, lease: Lease, now: float) -> None:

@@ -24,6 +24,7 @@ from protocol import framing
 from protocol.arrays import describe
 from protocol.errors import Cancelled, EmptySurface, NotAllowed, OutOfSpace
 from protocol.messages import Rejected, Submit
+from protocol.versions import OURS
 from protocol.worker_messages import Lease, Stop, WorkerCancel, WorkerEphemeral
 
 TOKEN = bytes(range(32))
@@ -34,6 +35,11 @@ class PortModel:
 
     def __init__(self):
         self.sent: list[tuple[bytes, object, bytes]] = []
+
+    versions = OURS
+
+    def speak(self, peer, major):
+        """One version is all that is spoken here."""
 
     def try_send(self, peer, message, re=b""):
         self.sent.append((peer, message, re))
