@@ -288,10 +288,10 @@ class Accounts:
         ).fetchone()[0])
 
     def seconds_today(self, name: str) -> float:
-        """Seconds of a device that the user's jobs used in the last 24 hours, those that run included."""
+        """Seconds of devices that the user's jobs used in the last 24 hours, those that run included."""
         now = self._clock()
         row = self._store.db.execute(
-            "SELECT sum(coalesce(ended, ?) - max(began, ?)) FROM attempts JOIN jobs ON jobs.id=attempts.job "
+            "SELECT sum((coalesce(ended, ?) - max(began, ?)) * devices) FROM attempts JOIN jobs ON jobs.id=attempts.job "
             "WHERE user=? AND coalesce(ended, ?)>?", (now, now - DAY, name, now, now - DAY),
         ).fetchone()
         return float(row[0] or 0.0)

@@ -80,6 +80,12 @@ CREATE INDEX inputs_by_hash ON inputs(hash);
     """
 ALTER TABLE attempts ADD COLUMN devices INTEGER NOT NULL DEFAULT 1;
 """,
+    # 6: INSERT OR REPLACE deletes without asking the triggers of DELETE; and the index that counts a user's open jobs.
+    """
+CREATE TRIGGER audit_adds BEFORE INSERT ON audit WHEN EXISTS(SELECT 1 FROM audit WHERE number=NEW.number)
+    BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
+CREATE INDEX jobs_by_user_and_state ON jobs(user, state);
+""",
 )
 
 

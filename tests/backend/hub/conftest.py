@@ -12,11 +12,14 @@ import zmq
 
 from backend.hub.server import Hub, HubOptions
 from backend.hub.states import Done, Started
-from protocol import framing
+from protocol import framing, manage
 from protocol.arrays import FRAME_BYTES, describe
 from protocol.client import Client
 from protocol.fields import read
+from protocol.keys import KeyPair, Keys
 from protocol.messages import HUB_TO_CLIENT, Hello
+
+ANSWERS = {**HUB_TO_CLIENT, **manage.HUB_TO_CLIENT}
 
 
 class Bench:
@@ -32,6 +35,19 @@ class Bench:
 
     def client(self) -> Client:
         self.clients.append(Client.local(self.options.data))
+        return self.clients[-1]
+
+    def enrol(self, name: str, role: str = "artist", **quotas) -> Keys:
+        """A new key of a user, who is added if he is new; gives what the key's owner needs."""
+        if name not in (one.name for one in self.hub.accounts.users):
+            self.hub.accounts.put_user("local", name, role, quotas, new=True)
+        own = KeyPair.new()
+        self.hub.accounts.put_key("local", name, own.public)
+        return Keys(bytes.fromhex(self.hub.info.server_key), own.secret)
+
+    def person(self, name: str, role: str = "artist", **quotas) -> Client:
+        """A client of a user with a key of its own."""
+        self.clients.append(Client(self.hub.info.address, keys=self.enrol(name, role, **quotas)))
         return self.clients[-1]
 
     def until(self, condition, turns=2000):
@@ -75,19 +91,19 @@ class Bench:
 class RawClient:
     """Speaks frames, so that it can do what our client never would."""
 
-    def __init__(self, bench):
+    def __init__(self, bench, keys=None):
         self.bench, self.context, self.sockets = bench, zmq.Context(), {}
         for channel in ("ctl", "blk"):
             self.sockets[channel] = self.context.socket(zmq.DEALER)
             self.sockets[channel].linger = 0
             self.sockets[channel].immediate = 1
-            bench.hub.info.keys.secure(self.sockets[channel])
+            (keys or bench.hub.info.keys).secure(self.sockets[channel])
             self.sockets[channel].connect(bench.hub.info.address)
             while not self.sockets[channel].poll(1, zmq.POLLOUT):  # the handshake needs the hub's turns
                 bench.hub.turn(0.005)
         self.token = bench.hub.info.secret
-        (welcome,) = self.ask("ctl", Hello(1, 1, "raw", "ctl", token=self.token))
-        self.ask("blk", Hello(1, 1, "raw", "blk", token=self.token, sid=welcome.sid))
+        (self.welcome,) = self.ask("ctl", Hello(1, 1, "raw", "ctl", token=self.token))
+        self.ask("blk", Hello(1, 1, "raw", "blk", token=self.token, sid=self.welcome.sid))
 
     def send(self, channel, message):
         self.sockets[channel].send_multipart(framing.encode(message.to_envelope(id=bytes(16))))
@@ -97,7 +113,7 @@ class RawClient:
         for _ in range(turns):
             self.bench.hub.turn(0.005)
             while self.sockets[channel].poll(1):
-                found.append(read(framing.decode(self.sockets[channel].recv_multipart()), HUB_TO_CLIENT))
+                found.append(read(framing.decode(self.sockets[channel].recv_multipart()), ANSWERS))
         return found
 
     def ask(self, channel, message):
@@ -122,3 +138,17 @@ def raw(bench):
     made = RawClient(bench)
     yield made
     made.close()
+
+
+@pytest.fixture
+def raw_as(bench):
+    """Makes a RawClient for given keys."""
+    made = []
+
+    def make(keys):
+        made.append(RawClient(bench, keys))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
