@@ -28,6 +28,7 @@ from .framing import MAX_FRAME
 from .handshake import HandshakeWatch
 from .keys import Keys, Pairing
 from .local import ConnectionInfo, default_data_folder, read_connection_file
+from .messages import Continue, Pause, Reprioritise
 from .session import BLK, CTL, Session
 from .specs import JobSpec
 from .updates import ConnectionState, JobView, Result, Update
@@ -139,6 +140,21 @@ class Client:
     def cancel(self, job: str) -> None:
         """End a job; JobFailed with errors.Cancelled follows. A job that had already ended stays as it is."""
         self._session.cancel(job, self._clock())
+        self._flush()
+
+    def pause(self, job: str) -> None:
+        """Let a job rest: it keeps what it has done and frees its device. JobChanged tells PAUSE_REQ, then PAUSED."""
+        self._session.pace(Pause(job), self._clock())
+        self._flush()
+
+    def resume(self, job: str) -> None:
+        """Let a paused job go on; it waits its turn again."""
+        self._session.pace(Continue(job), self._clock())
+        self._flush()
+
+    def reprioritise(self, job: str, *, priority: str = "", place: str = "") -> None:
+        """Put a job into another class (one of messages.PRIORITIES) or `first` or `last` of the own waiting jobs."""
+        self._session.move(Reprioritise(job, priority, place), self._clock())
         self._flush()
 
     def watch(self, job: str, after_seq: int = 0) -> None:

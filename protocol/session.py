@@ -41,6 +41,7 @@ from .messages import (
     Bye,
     Cancel,
     Chunk,
+    Continue,
     Draining,
     Ephemeral,
     Error,
@@ -48,8 +49,10 @@ from .messages import (
     Hello,
     Jobs,
     List,
+    Pause,
     Ping,
     Rejected,
+    Reprioritise,
     Resume,
     Submit,
     Watch,
@@ -225,10 +228,18 @@ class Session:
         self._downloads.drop(("result", view.job))  # on its way to an earlier view of the job
         self.jobs[view.job] = view
 
+    def pace(self, message: Pause | Continue, now: float) -> None:
+        """Let a job rest or go on; sent until it is answered. A later wish takes the place of one on its way."""
+        self._request(("pace", message.job), CTL, message, now)
+
+    def move(self, message: Reprioritise, now: float) -> None:
+        """Another class or another place among the own jobs; sent until it is answered."""
+        self._request(("move", message.job), CTL, message, now)
+
     def forget(self, job: str) -> None:
         """Stop following a job; it goes on at the hub."""
         self.jobs.pop(job, None)
-        for kind in ("submit", "cancel", "watch"):
+        for kind in ("submit", "cancel", "watch", "pace", "move"):
             self._requests.forget((kind, job))
         self._uploads.drop(job)
         for kind in ("result", "preview_mesh", "preview_image"):
