@@ -182,13 +182,35 @@ def write_positions(mesh: Any, vertices: np.ndarray) -> None:
     mesh.update()
 
 
-def write_uvs(mesh: Any, name: str, uvs: np.ndarray) -> None:
-    """Add a UV map; uvs: (3F, 2) float32, one a corner, v up."""
+def read_positions(mesh: Any) -> np.ndarray:
+    """The vertices of a mesh, (V, 3) float32."""
+    vertices = np.empty((len(mesh.vertices), 3), np.float32)
+    attribute = mesh.attributes.get("position")
+    if attribute is not None:
+        attribute.data.foreach_get("vector", vertices.ravel())
+    else:
+        mesh.vertices.foreach_get("co", vertices.ravel())
+    return vertices
+
+
+def read_uvs(mesh: Any, layer: Any) -> np.ndarray:
+    """A UV map's coordinates, (corners, 2) float32."""
+    uvs = np.empty((len(mesh.loops), 2), np.float32)
+    if hasattr(layer, "uv"):
+        layer.uv.foreach_get("vector", uvs.ravel())
+    else:  # 3.4
+        layer.data.foreach_get("uv", uvs.ravel())
+    return uvs
+
+
+def write_uvs(mesh: Any, name: str, uvs: np.ndarray) -> str:
+    """Add a UV map and return its name; uvs: (corners, 2) float32, v up."""
     layer = mesh.uv_layers.new(name=name, do_init=False)
     if hasattr(layer, "uv"):
         layer.uv.foreach_set("vector", uvs.ravel())
     else:  # 3.4
         layer.data.foreach_set("uv", uvs.ravel())
+    return str(layer.name)
 
 
 def shade_smooth(mesh: Any, sharp_angle: float | None) -> None:

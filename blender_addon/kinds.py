@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from . import wire
+from .apply import painting as painted
 from .apply import result
-from .capture import text
+from .capture import painting, text
 
 
-def _nothing(context: Any, properties: Any) -> dict[str, np.ndarray]:
+def _nothing(context: Any, properties: Any, target: str) -> dict[str, np.ndarray]:
     return {}
 
 
@@ -31,8 +32,9 @@ class Kind:
     """One kind of work.
 
     kind: its name on the wire. label, description, icon: of the switch in the panel. settings: names of the properties
-    of `scene.maquette` that matter to it. spec, inputs, target: out of the context and the properties; target is the
-    name of the object that is worked on, empty for none; all three raise BadRequest for what is missing.
+    of `scene.maquette` that matter to it. spec, target, inputs: out of the context and the properties; target is the
+    name of the object that is worked on, empty for none, and inputs get it; all three raise BadRequest for what is
+    missing.
     deliver: brings the result into the scene and returns the object's name. uses_rig, uses_picture: does it look at
     the cameras, at a picture that was dropped on the prompt?
     """
@@ -44,7 +46,7 @@ class Kind:
     settings: tuple[str, ...]
     spec: Callable[[Any, Any], Any]
     deliver: Callable[[result.Delivery], str]
-    inputs: Callable[[Any, Any], Mapping[str, np.ndarray]] = _nothing
+    inputs: Callable[[Any, Any, str], Mapping[str, np.ndarray]] = _nothing
     target: Callable[[Any, Any], str] = _nobody
     uses_rig: bool = False
     uses_picture: bool = False
@@ -59,6 +61,18 @@ KINDS = (
         settings=("negative_prompt", "preset", "prior", "seed", "size_metres", "place", "effort", "texture_size"),
         spec=lambda context, properties: text.spec_from(properties),
         deliver=result.deliver,
+    ),
+    Kind(
+        kind="texture",
+        label="Texture",
+        description="Paint the selected mesh from a sentence",
+        icon="TPAINT_HLT",
+        settings=("negative_prompt", "preset", "prior", "seed", "effort", "texture_size", "uvs"),
+        spec=painting.spec_from,
+        deliver=painted.deliver,
+        inputs=painting.inputs,
+        target=painting.target,
+        uses_rig=True,
     ),
 )
 

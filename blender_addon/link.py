@@ -73,6 +73,8 @@ class Link:
         self._clock = clock
         self._asked = float("-inf")
         self._inputs: dict[str, Mapping[str, np.ndarray]] = {}
+        self._watchers: dict[str, list[Callable[[Job], None]]] = {}
+        self._seen: dict[str, tuple[str, str, float]] = {}
 
     # --- the connection ---
 
@@ -213,10 +215,9 @@ class Link:
         if seed is not None:
             spec = replace(spec, seed=seed)
         inputs = self._inputs.get(job_id, {})
-        if spec.INPUTS and not inputs:
-            raise wire.errors.BadRequest(
-                "What this job worked on is no longer at hand.", hint="Reuse its settings and press the button again."
-            )
+        if spec.INPUTS and not inputs:  # taken anew from the object as it is now
+            scene = bpy.context.scene
+            inputs = kinds.find(record.kind).inputs(bpy.context, scene.maquette, record.target)
         here = record.file == filemark.current() and record.scene in bpy.data.scenes
         scene = record.scene if here else bpy.context.scene.name
         return self.submit(spec, Place(scene, record.matrix or IDENTITY, record.collection), inputs, record.target)
@@ -260,8 +261,36 @@ class Link:
 
     # --- the pump ---
 
+    def watch(self, job_id: str, callback: Callable[[Job], None]) -> None:
+        """Call back from `pump` whenever the job's state, stage or fraction changed, for the last time at its end."""
+        self._watchers.setdefault(job_id, []).append(callback)
+
+    def _call_watchers(self) -> None:
+        for job_id in list(self._watchers):
+            job = self.jobs.get(job_id)
+            if job is not None:
+                now = (job.state, job.stage, job.fraction)
+                if self._seen.get(job_id) == now:
+                    continue
+                self._seen[job_id] = now
+                for callback in list(self._watchers[job_id]):
+                    try:
+                        callback(job)
+                    except Exception:  # a script's fault must not keep results from the scene
+                        log.exception("a callback of job %s failed", job_id)
+                        self._watchers[job_id].remove(callback)
+            if job is None or job.over:
+                del self._watchers[job_id]
+                self._seen.pop(job_id, None)
+
     def pump(self, budget_s: float = BUDGET_S) -> bool:
         """Take what has come and bring it into the scene; True when something changed. Never waits."""
+        changed = self._take_what_came(budget_s)
+        if self._watchers:
+            self._call_watchers()
+        return changed
+
+    def _take_what_came(self, budget_s: float) -> bool:
         end = self._clock() + budget_s
         if self.sweep_due:
             self.sweep_due = False
@@ -322,7 +351,9 @@ class Link:
             self.history.change(job.id, told=round(now - job.began + job.seconds_left, 1))
 
     def _show_preview(self, job: Job, update: Any) -> None:
-        if not preferences.settings().show_preview or job.file != filemark.current() or compat.hands_full():
+        if job.target or not preferences.settings().show_preview:
+            return
+        if job.file != filemark.current() or compat.hands_full():
             return
         if job.epoch == self.epoch and preview.find(job.id) is None:
             return  # it was there, and nothing but a person can have taken it away

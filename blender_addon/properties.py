@@ -44,6 +44,12 @@ COLLECTIONS = (
     ("ACTIVE", "Active", "The collection that is active when the button is pressed"),
 )
 
+UVS = (
+    ("AUTO", "As Needed", "The active UV map where it can be painted on, else a new one beside it"),
+    ("GIVEN", "Active Map", "The active UV map"),
+    ("NEW", "New Map", "A new UV map beside the others"),
+)
+
 _kinds: list = []  # Blender keeps no reference to what a callback gives it
 
 
@@ -120,6 +126,12 @@ class MaquetteProperties(bpy.types.PropertyGroup):
         description="Where the object stands",
         items=PLACES,
         default="CURSOR",
+    )
+    uvs: bpy.props.EnumProperty(
+        name="UV Map",
+        description="Which coordinates the texture lies on. Existing UV maps stay as they are",
+        items=UVS,
+        default="AUTO",
     )
     object_name: bpy.props.StringProperty(
         name="Name",

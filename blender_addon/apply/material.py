@@ -72,6 +72,13 @@ def textured(name: str, label: str, image: Any, roughness: float, metallic: floa
     return material
 
 
+def values(report: dict[str, Any]) -> tuple[float, float]:
+    """Roughness and metallic that a result's report asks for, 0..1 each."""
+    wanted = report.get("material", {})
+    roughness, metallic = (float(wanted.get(name, start)) for name, start in (("roughness", 0.6), ("metallic", 0.0)))
+    return min(max(roughness, 0.0), 1.0), min(max(metallic, 0.0), 1.0)
+
+
 def _picture(nodes: Any, links: Any, image: Any, uv_name: str) -> Any:
     """The image node of `image`, fed by the UV map called `uv_name`."""
     picture = nodes.new("ShaderNodeTexImage")

@@ -16,7 +16,8 @@ import numpy as np
 
 from .. import compat
 from . import material as materials
-from . import placement, preview
+from . import placement
+from . import preview as previews
 from .image import image_from_png, png_size
 from .mesh import MeshArrays, build_mesh
 
@@ -50,38 +51,45 @@ def deliver(delivery: Delivery) -> str:
     modifiers and whatever else the artist gave to it stay. Raises BrokenMesh or BrokenImage and leaves the scene as it
     was.
     """
+    name = delivery.name or placement.object_name(delivery.prompt)
+    item = build(delivery, name, preview=True)
+    if not item.users_collection:
+        placement.link(delivery.place, item)
+    compat.undo_push(f"Maquette: {name}")
+    return str(item.name)
+
+
+def build(delivery: Delivery, name: str, *, preview: bool = False, in_metres: bool = True) -> Any:
+    """The object of a result, in no collection yet; with `preview`, the one that was its preview, where it lies.
+
+    in_metres: are the vertices metres, or the units of the scene already? Raises BrokenMesh or BrokenImage.
+    """
     geometry = MeshArrays.from_result(delivery.arrays)
     png = delivery.arrays.get("base_colour")
     if png is not None:
         png_size(png.tobytes())
-    name = delivery.name or placement.object_name(delivery.prompt)
-
-    vertices = placement.in_scene_units(geometry.vertices, delivery.place)
+    vertices = placement.in_scene_units(geometry.vertices, delivery.place) if in_metres else None
     mesh = build_mesh(name, geometry, SHARP_ANGLE, vertices)
     if png is not None and geometry.uvs is not None:
         mesh.materials.append(_material(name, delivery, png))
-    item = preview.turn_into(delivery.job_id, name, mesh)
+    item = previews.turn_into(delivery.job_id, name, mesh) if preview else None
     if item is None:
         item = bpy.data.objects.new(name, mesh)
-        placement.link(delivery.place, item)
-    _remember(item, delivery)
-    compat.undo_push(f"Maquette: {name}")
-    return item.name
+    remember(item, delivery)
+    return item
 
 
 def _material(name: str, delivery: Delivery, png: np.ndarray) -> Any:
-    wanted = delivery.report.get("material", {})
-    roughness = min(max(float(wanted.get("roughness", 0.6)), 0.0), 1.0)
-    metallic = min(max(float(wanted.get("metallic", 0.0)), 0.0), 1.0)
+    roughness, metallic = materials.values(delivery.report)
     image = image_from_png(name, png, external=delivery.external_images)
     surface = materials.textured(name, f"Maquette: {name}", image, roughness, metallic)
-    before = preview.find(delivery.job_id)
+    before = previews.find(delivery.job_id)
     if before is not None and before.data.materials and before.data.materials[0] is not None:
         surface.diffuse_color = before.data.materials[0].diffuse_color  # Solid shading keeps the colour it had
     return surface
 
 
-def _remember(item: Any, delivery: Delivery) -> None:
+def remember(item: Any, delivery: Delivery) -> None:
     """Write on the object how it was made, so that it can be made again from the file alone."""
     report = delivery.report
     item["maquette_prompt"] = delivery.prompt

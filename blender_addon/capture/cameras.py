@@ -140,10 +140,10 @@ def view_of(camera: Any, aspect: float) -> View:
 
 
 def arrays(views: list[View]) -> dict[str, np.ndarray]:
-    """As a job's inputs: cameras (n, 4, 4) float32 and fovs (n,) float32, radians."""
+    """As a job's inputs: cameras (n, 4, 4) float32 and fields_of_view (n,) float32, vertical, radians."""
     return {
         "cameras": np.array([one.matrix for one in views], np.float32).reshape(-1, 4, 4),
-        "fovs": np.array([one.fov for one in views], np.float32),
+        "fields_of_view": np.array([one.fov for one in views], np.float32),
     }
 
 

@@ -11,7 +11,7 @@ from .. import wire
 def prompt_of(properties: Any) -> str:
     """The sentence on one line: of the text block where one is chosen, else of the field."""
     block = properties.prompt_text
-    return _line(block.as_string() if block is not None else properties.prompt)
+    return line(block.as_string() if block is not None else properties.prompt)
 
 
 def spec_from(properties: Any, seed: int | None = None) -> Any:
@@ -21,7 +21,7 @@ def spec_from(properties: Any, seed: int | None = None) -> Any:
     """
     return wire.specs.TextTo3DSpec(
         prompt=prompt_of(properties),
-        negative_prompt=_line(properties.negative_prompt),
+        negative_prompt=line(properties.negative_prompt),
         preset=properties.preset,
         prior=properties.prior.strip(),
         seed=properties.seed if seed is None else seed,
@@ -32,6 +32,6 @@ def spec_from(properties: Any, seed: int | None = None) -> Any:
     )
 
 
-def _line(text: str) -> str:
+def line(text: str) -> str:
     """One line without double spaces: pasted prompts bring line ends and tabs."""
     return " ".join(text.split())

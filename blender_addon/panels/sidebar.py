@@ -94,7 +94,7 @@ class MAQUETTE_PT_advanced(parts.Sidebar, bpy.types.Panel):
             row = column.row(align=True)
             row.prop(properties, "prior")
             row.operator("maquette.browse_prior", text="", icon="FILEBROWSER")
-        for name in ("effort", "texture_size"):
+        for name in ("effort", "texture_size", "uvs"):
             if name in settings:
                 column.prop(properties, name)
         if "place" in settings:

@@ -64,7 +64,7 @@ def test_the_operator_places_them_and_the_panel_stands_on_them(addon, cube):
                                    for one in views)
     given = cameras.arrays(views)
     assert given["cameras"].shape == (6, 4, 4) and given["cameras"].dtype == np.float32
-    assert given["fovs"] == pytest.approx(cameras.FOV, rel=1e-5)
+    assert given["fields_of_view"] == pytest.approx(cameras.FOV, rel=1e-5)
 
 
 def test_the_choices_of_the_panel(addon, cube):
