@@ -97,7 +97,7 @@ def make_environment() -> Path:
     encoder.write_text(f"{ENCODER}\n")
     pip = [python, "-m", "pip", "install", "--disable-pip-version-check", "-qq", "--progress-bar", "off"]
     hint = "Look at pip's message above. Are the package registry and the disk's free space in reach?"
-    everything = f"{ROOT}[blender,dev,fuzz]"
+    everything = f"{ROOT}[blender,dev,fuzz,ray]"
     for what, arguments in (
         ("torch", [TORCH, "setuptools>=77"]),
         ("Maquette with Blender and the tools", ["-c", constraints, "--no-build-isolation", "-e", everything]),

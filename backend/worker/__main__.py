@@ -21,7 +21,10 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--name", default=f"worker-{secrets.token_hex(4)}", help="name of this worker, new each time")
     parser.add_argument("--hub", default="", help="file with a pairing string, or - for one line of standard input, "
                                                   "which is then watched: the worker ends when it closes")
-    parser.add_argument("--most-jobs", type=int, default=100, help="end after so many, to be started afresh")
+    parser.add_argument("--most-jobs", type=int, default=int(os.environ.get("MAQUETTE_MOST_JOBS") or 100),
+                        help="end after so many, to be started afresh (also MAQUETTE_MOST_JOBS)")
+    parser.add_argument("--alone-seconds", type=float, default=float(os.environ.get("MAQUETTE_ALONE_SECONDS") or 30),
+                        help="end after so long without a job and without the local hub (also MAQUETTE_ALONE_SECONDS)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s: %(message)s")
     os.environ.update(worker_environment(os.environ))  # before torch is imported anywhere
@@ -35,7 +38,9 @@ def main(arguments: list[str]) -> int:
     elif options.hub:
         hubs = KnownHub(paired(read_pairing_file(Path(options.hub))))
     options.data.mkdir(parents=True, exist_ok=True)
-    return Worker(hubs, options.data, options.name, most_jobs=options.most_jobs).run()
+    return Worker(
+        hubs, options.data, options.name, most_jobs=options.most_jobs, alone_seconds=options.alone_seconds
+    ).run()
 
 
 if __name__ == "__main__":

@@ -31,7 +31,6 @@ log = logging.getLogger("maquette.worker")
 LOOK_SECONDS = 0.5  # between looks for a hub while there is none
 OVERDUE_SECONDS = 0.3  # for a job to notice by itself that it should stop
 LOST_SECONDS = 1.0  # without room for one message, then the connection counts as lost
-ORPHAN_SECONDS = 30.0  # without a hub and without a job, then the worker ends
 PAUSE_SECONDS = 20.0  # for a job that should pause to come to a checkpoint; then it goes back to its last one
 STUBBORN_SECONDS = 30.0  # for a job that should stop; then this process ends (a local hub ends it sooner)
 
@@ -40,16 +39,19 @@ class Link:
     """One worker's connection to a hub.
 
     on_overdue: called (in the link's thread) when a job that should stop still runs after OVERDUE_SECONDS.
-    on_stubborn: the same after STUBBORN_SECONDS; the process should end.
+    on_stubborn: the same after STUBBORN_SECONDS; the process should end. alone_seconds: without a hub and without a
+    job, then the worker ends, unless its hub is elsewhere and may come back.
     """
 
     def __init__(
         self, hubs: HubSource, name: str, clock: Callable[[], float] = time.monotonic,
         on_overdue: Callable[[], None] = lambda: None, on_stubborn: Callable[[], None] = lambda: None,
+        alone_seconds: float = 30.0,
     ) -> None:
         self._hubs = hubs
         self._on_overdue = on_overdue
         self._on_stubborn = on_stubborn
+        self._alone_seconds = alone_seconds
         self._pausing: tuple[Held, float] | None = None  # a job that should pause, and since when
         self._stopped: tuple[Held, float] | None = None  # a job that should stop, and since when
         self._clock = clock
@@ -167,6 +169,13 @@ class Link:
         self._wake()
         self._wait_over(held)
 
+    def stop_now(self) -> None:
+        """This process should give its job back and end. Flags only, so that a signal's handler may call it."""
+        held = self._talk.held
+        self._talk.stop_asked = True
+        if held is not None:
+            held.stopped = True
+
     @property
     def stop_asked(self) -> bool:
         """Whether the hub wants this process to end."""
@@ -237,7 +246,7 @@ class Link:
             self._send()
             if self._talk.ready or self._talk.computing:
                 self._lonely_since, self._told_lonely = now, False
-            elif self._talk.refused is not None or now - self._lonely_since > ORPHAN_SECONDS:
+            elif self._talk.refused is not None or now - self._lonely_since > self._alone_seconds:
                 self._is_lonely()
             self._lock.notify_all()
             self._look_at_pause(now)

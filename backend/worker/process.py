@@ -17,6 +17,7 @@ import math
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
 import time
@@ -56,19 +57,21 @@ class Worker:
     """One process, one device. hubs: whom to work for. data_folder: for scratch and logs.
 
     environ: this process's environment. most_jobs: after so many the process is exchanged for a fresh one, because
-    libraries leak.
+    libraries leak. alone_seconds: without a job and without the local hub, then the worker ends.
     """
 
     def __init__(
         self, hubs: HubSource, data_folder: Path, name: str, environ: Mapping[str, str] = os.environ,
-        most_jobs: int = 100,
+        most_jobs: int = 100, alone_seconds: float = 30.0,
     ) -> None:
         self._data = data_folder
         self._environ = environ
         self._cache = ModelCache(0)
         self._interrupter = Interrupter()
-        self._link = Link(hubs, name, on_overdue=self._interrupter.poke, on_stubborn=self._end_now)
+        self._link = Link(hubs, name, on_overdue=self._interrupter.poke, on_stubborn=self._end_now,
+                          alone_seconds=alone_seconds)
         self._link.describe({"machine": "" if not hubs.lasting else socket.gethostname()[:64]})
+        signal.signal(signal.SIGTERM, lambda number, frame: self._link.stop_now())
         self._jobs: ModuleType | None = None
         self._broken: MaquetteError | None = None
         self._left = most_jobs
@@ -85,7 +88,7 @@ class Worker:
                 if self._left <= 0:
                     self._fresh = self._fresh or "This worker has done its share of jobs."
             if self._link.stop_asked:
-                self._link.leave("The hub asked this worker to stop.")
+                self._link.leave("This worker was asked to stop.")
                 return 0
             if self._fresh:
                 self._link.leave(self._fresh)

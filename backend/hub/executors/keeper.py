@@ -86,11 +86,12 @@ class Place:
 
 @dataclass
 class Keeper:
-    """An executor over any launcher. clock: monotonic seconds. sleep: for `stop`."""
+    """An executor over any launcher. clock: monotonic seconds. sleep: for `stop`. prefix: of the workers' names."""
 
     launcher: Launcher
     clock: Callable[[], float]
     sleep: Callable[[float], None] = time.sleep
+    prefix: str = ""
     _places: dict[str, Place] = field(default_factory=dict)
     _handles: dict[tuple[str, int], Handle] = field(default_factory=dict)
     _dead: deque[str] = field(default_factory=lambda: deque(maxlen=DEAD_REMEMBERED))
@@ -308,11 +309,11 @@ class Keeper:
                 place.reason += f" {place.short_lives} in a row ended so soon; see logs/{worker_log(place.device)}."
         log.log(logging.INFO if meant or code == FRESH_PROCESS else logging.WARNING, "%s",
                 describe_end(worker, code, lived))
-        if place.device.id.startswith(("GPU-", "MIG-")) and not meant:
+        if not meant and code != FRESH_PROCESS:
             self._look_at = 0.0  # has the device gone with it?
 
     def _start(self, place: Place) -> None:
-        worker = f"{place.device.slot}-{secrets.token_hex(4)}"
+        worker = f"{self.prefix}{place.device.slot}-{secrets.token_hex(4)}"
         share = sum(1 for one in self._places.values()
                     if one.device.machine == place.device.machine and not one.gone)
         try:
@@ -329,7 +330,7 @@ class Keeper:
     def stop(self, patience: float) -> None:
         """End everything; see `Executor.stop`."""
         self._draining = True
-        for hard, seconds in ((None, patience), (False, 2.0), (True, 10.0)):
+        for hard, seconds in ((None, patience), (False, 5.0), (True, 10.0)):
             until = self.clock() + seconds
             living = [one.life for one in self._places.values() if one.life is not None]
             for life in living:

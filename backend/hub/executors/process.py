@@ -141,13 +141,16 @@ def _living(pid: int, created: float) -> ProcessLife | None:
 
 
 class ProcessExecutor(Keeper):
-    """Workers on this machine. devices: None to look for GPUs (one place on the CPU where there are none)."""
+    """Workers on this machine. devices: None to look for GPUs (one place on the CPU where there are none).
+
+    prefix: of their names.
+    """
 
     def __init__(
         self, folder: Path, command: list[str], devices: Sequence[Device] | None = None,
-        clock: Callable[[], float] = time.monotonic, environ: Mapping[str, str] = os.environ,
+        clock: Callable[[], float] = time.monotonic, environ: Mapping[str, str] = os.environ, prefix: str = "",
     ) -> None:
-        super().__init__(ProcessLauncher(folder, command, devices, clock, environ), clock)
+        super().__init__(ProcessLauncher(folder, command, devices, clock, environ), clock, prefix=prefix)
 
 
 def worker_command(data_folder: Path) -> list[str]:
