@@ -19,7 +19,7 @@ from .apply import result
 from .capture import painting, text
 
 
-def _nothing(context: Any, properties: Any, target: str) -> dict[str, np.ndarray]:
+def _nothing(context: Any, properties: Any, target: str, spec: Any) -> dict[str, np.ndarray]:
     return {}
 
 
@@ -33,8 +33,8 @@ class Kind:
 
     kind: its name on the wire. label, description, icon: of the switch in the panel. settings: names of the properties
     of `scene.maquette` that matter to it. spec, target, inputs: out of the context and the properties; target is the
-    name of the object that is worked on, empty for none, and inputs get it; all three raise BadRequest for what is
-    missing.
+    name of the object that is worked on, empty for none, and inputs get both; all three raise BadRequest for what
+    is missing.
     deliver: brings the result into the scene and returns the object's name. uses_rig, uses_picture: does it look at
     the cameras, at a picture that was dropped on the prompt?
     """
@@ -46,7 +46,7 @@ class Kind:
     settings: tuple[str, ...]
     spec: Callable[[Any, Any], Any]
     deliver: Callable[[result.Delivery], str]
-    inputs: Callable[[Any, Any, str], Mapping[str, np.ndarray]] = _nothing
+    inputs: Callable[[Any, Any, str, Any], Mapping[str, np.ndarray]] = _nothing
     target: Callable[[Any, Any], str] = _nobody
     uses_rig: bool = False
     uses_picture: bool = False

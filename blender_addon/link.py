@@ -217,7 +217,7 @@ class Link:
         inputs = self._inputs.get(job_id, {})
         if spec.INPUTS and not inputs:  # taken anew from the object as it is now
             scene = bpy.context.scene
-            inputs = kinds.find(record.kind).inputs(bpy.context, scene.maquette, record.target)
+            inputs = kinds.find(record.kind).inputs(bpy.context, scene.maquette, record.target, spec)
         here = record.file == filemark.current() and record.scene in bpy.data.scenes
         scene = record.scene if here else bpy.context.scene.name
         return self.submit(spec, Place(scene, record.matrix or IDENTITY, record.collection), inputs, record.target)

@@ -50,11 +50,12 @@ def spec_from(context: Any, properties: Any, seed: int | None = None) -> Any:
     )
 
 
-def inputs(context: Any, properties: Any, name: str) -> dict[str, np.ndarray]:
+def inputs(context: Any, properties: Any, name: str, spec: Any) -> dict[str, np.ndarray]:
     """The arrays that go in: vertices (V, 3) float32, faces (F, 3) int32, uvs (3F, 2) float32 of the active UV map
-    where there is one, and with chosen cameras their matrices and fields of view, all in the object's frame.
+    where there is one, and where the spec's rig is `cameras` those that the panel names, with their fields of view, all
+    in the object's frame.
 
-    Raises BadRequest when the object is gone.
+    Raises BadRequest when the object is gone, or when the panel names no cameras.
     """
     item = bpy.data.objects.get(name)
     if item is None or item.type != "MESH":
@@ -62,8 +63,10 @@ def inputs(context: Any, properties: Any, name: str) -> dict[str, np.ndarray]:
     if item.mode == "EDIT":
         item.update_from_editmode()
     arrays = triangles(item.data)
-    if properties.rig in ("SCENE", "COLLECTION"):
+    if spec.rig == "cameras":
         views = [seen_from(item, view) for view in cameras.rig(context, properties)]
+        if not views:
+            raise wire.errors.BadRequest("The panel names no cameras.", path="rig", hint="Choose some under Cameras.")
         arrays |= cameras.arrays(views)
     return arrays
 

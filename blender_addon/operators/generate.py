@@ -29,10 +29,10 @@ class MAQUETTE_OT_generate(bpy.types.Operator):
         if properties.randomise:
             properties.seed = link.draw_seed()  # stays in the field: the artist can keep what turned out well
         try:
-            target = kind.target(context, properties)
+            target, spec = kind.target(context, properties), kind.spec(context, properties)
             scripting.submit(
-                kind.spec(context, properties), properties.place if not target else "ORIGIN",
-                kind.inputs(context, properties, target), target=target, collection=properties.collection,
+                spec, properties.place if not target else "ORIGIN", kind.inputs(context, properties, target, spec),
+                target=target, collection=properties.collection,
             )
         except wire.errors.MaquetteError as error:
             self.report({"ERROR"}, str(error))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
@@ -53,7 +54,7 @@ def uvs_of(mesh, name) -> np.ndarray:
 
 
 def test_what_goes_in_is_the_mesh_in_triangles_with_its_uvs(cube):
-    arrays = painting.inputs(bpy.context, bpy.context.scene.maquette, "Crate")
+    arrays = painting.inputs(bpy.context, bpy.context.scene.maquette, "Crate", SimpleNamespace(rig="coverage"))
     assert arrays["vertices"].shape == (8, 3) and arrays["faces"].shape == (12, 3) and arrays["uvs"].shape == (36, 2)
     assert {name: one.dtype.str for name, one in arrays.items()} == {"vertices": "<f4", "faces": "<i4", "uvs": "<f4"}
     assert arrays["vertices"].min() == -1.0  # the object's own frame, not the world's
@@ -69,7 +70,7 @@ def test_chosen_cameras_go_in_in_the_objects_frame(cube):
     bpy.context.view_layer.update()
     properties = bpy.context.scene.maquette
     properties.rig = "SCENE"
-    arrays = painting.inputs(bpy.context, properties, "Crate")
+    arrays = painting.inputs(bpy.context, properties, "Crate", SimpleNamespace(rig="cameras"))
     assert arrays["cameras"].shape == (1, 4, 4) and arrays["fields_of_view"].shape == (1,)
     matrix = Matrix(arrays["cameras"][0].tolist())
     assert np.allclose(matrix.translation, (-5.0, 0.0, 0.0), atol=1e-5)  # turned by 90 degrees, half as far
@@ -153,10 +154,9 @@ def test_what_cannot_be_painted_says_why(cube):
     with pytest.raises(wire.errors.BadRequest, match="Select the mesh"):
         painting.target(bpy.context, properties)
     with pytest.raises(wire.errors.BadRequest, match="any more"):
-        painting.inputs(bpy.context, properties, "Gone")
+        painting.inputs(bpy.context, properties, "Gone", SimpleNamespace(rig="coverage"))
 
 
-@pytest.mark.skipif("texture" not in wire.specs.KINDS, reason="the protocol does not know textures yet")
 def test_the_panel_offers_it_and_makes_its_spec(cube):
     properties = bpy.context.scene.maquette
     properties.kind, properties.prompt, properties.rig, properties.rig_count = "texture", "old wood", "TURNTABLE", 5
