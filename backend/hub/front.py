@@ -204,6 +204,9 @@ class Front:
                 self._make_room(account)
                 session = _Session(secrets.token_bytes(16), account, received.key, peer)
                 self._sessions[session.sid] = session
+                if account is not OWNER:  # whose own programs come and go all the time
+                    with self.desk.store.acting(received.key):
+                        self.desk.store.audit(account.name, "connect", detail=message.software)
         session.heard = self._clock()
         session.lines[message.channel] = Line.of(received.descriptor)
         self._by_peer[peer] = (session, message.channel)

@@ -118,7 +118,12 @@ class RawClient:
 
     def ask(self, channel, message):
         self.send(channel, message)
-        return self.take(channel)
+        found, quiet = [], 0
+        while quiet < (3 if found else 20):
+            more = self.take(channel, 1)
+            found += more
+            quiet = 0 if more else quiet + 1
+        return found
 
     def close(self):
         for socket in self.sockets.values():
