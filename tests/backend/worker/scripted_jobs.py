@@ -82,4 +82,5 @@ def run(spec, context):
         time.sleep(delay)
     corners = np.zeros((3 * len(arrays["faces"]), 2), np.float32)
     arrays = {**arrays, "uvs": corners, "normals": arrays["vertices"], "base_colour": picture, "thumbnail": picture}
-    return MeshResult(arrays, {"seed": spec.seed, "attempt": attempt, "begin": begin, "odd": np.float32("nan")})
+    report = {"seed": spec.seed, "attempt": attempt, "begin": begin, "pid": os.getpid(), "odd": np.float32("nan")}
+    return MeshResult(arrays, report)
