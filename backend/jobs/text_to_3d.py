@@ -209,6 +209,7 @@ def make_report(
         "prior_revision": {"coarse": broad.prior.traits.revision, "fine": sharp.prior.traits.revision},
         "versions": versions(),
         "device": str(broad.prior.device),
+        "ranks": stages[0].ranks.world,
         "stages": [record.to_map() for record in watch.records],
         "scores": {
             "outline_agreement": round(carried.agreement, 4),
