@@ -33,7 +33,7 @@ def manage(data: Path, action: str, values: dict[str, Any]) -> dict[str, Any]:
     try:
         lock = lock_folder(data)
     except NotAllowed:
-        return _ask(data, action, values)
+        return ask_running(data, action, values)
     try:
         return _alone(data, action, values)
     finally:
@@ -52,7 +52,8 @@ def _alone(data: Path, action: str, values: dict[str, Any]) -> dict[str, Any]:
         store.close()
 
 
-def _ask(data: Path, action: str, values: dict[str, Any]) -> dict[str, Any]:
+def ask_running(data: Path, action: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The same of a hub that must run. Raises NotConnected, TimedOut, and what the action raises."""
     info = read_connection_file(data)
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.setsockopt(zmq.LINGER, 0)

@@ -55,11 +55,22 @@ def raise_file_limit() -> None:
               help="Folder of the hub's keys. Default: `keys` in the data folder.")
 @click.option("--plain", is_flag=True, help="Do not encrypt; on the loopback interface only.")
 @click.option("--no-worker", is_flag=True, help="Do not start a worker process.")
+@click.option("--drain-seconds", type=click.FloatRange(min=0.0), default=0.0, show_default=True,
+              help="How long running jobs may go on when the hub is told to stop; then they store a checkpoint and "
+              "wait for the next start. A second Ctrl-C or SIGTERM cuts it short.")
+@click.option("--keep-days", type=click.FloatRange(min=0.0), default=30.0, show_default=True,
+              help="How long results that were delivered, and inputs of ended jobs, are kept.")
+@click.option("--keep-gb", type=click.FloatRange(min=0.0), default=0.0,
+              help="How much is kept at most; the oldest goes first. 0: as much as the disk takes.")
+@click.option("--metrics-port", type=click.IntRange(0, 65535), default=None,
+              help="Port of the loopback interface for Prometheus (/metrics); 0 for any that is free.")
 @click.option("--exit-with-parent", is_flag=True, help="End when the process that started this one has ended.")
 @click.option("--quiet", is_flag=True, help="Log problems only.")
 def serve(data: Path | None, port: int, host: str, back_port: int, keys: Path | None, plain: bool, no_worker: bool,
-          exit_with_parent: bool, quiet: bool) -> None:
+          exit_with_parent: bool, quiet: bool,
+          drain_seconds: float, keep_days: float, keep_gb: float, metrics_port: int | None) -> None:
     """Run a hub, with one worker, until it is told to stop (Ctrl-C or SIGTERM)."""
+    from backend.hub.collect import Limits
     from backend.hub.server import Hub, HubOptions
 
     logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
@@ -74,11 +85,12 @@ def serve(data: Path | None, port: int, host: str, back_port: int, keys: Path | 
     raise_file_limit()
     hub = Hub(HubOptions(
         data or default_data_folder(), port, worker=not no_worker, host=host, back_port=back_port, keys=keys,
-        encrypt=not plain,
+        limits=Limits(keep_days, int(keep_gb * 1e9)), drain_seconds=drain_seconds,
+        metrics_port=metrics_port, encrypt=not plain,
     ))
     if not quiet:
         click.echo(f"hub at {hub.info.address}, data in {hub.options.data}")
-    hub.run(lambda: not stop_asked and parent_lives())
+    hub.run(lambda: not stop_asked and parent_lives(), lambda: len(stop_asked) > 1)
 
 
 @click.command()

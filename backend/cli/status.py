@@ -1,49 +1,154 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`maquette status`: the jobs of the hub that runs on this machine."""
+"""`maquette status`: the hub of this machine at a glance: places for workers, users with their shares, the queue.
+
+In a terminal the view stays and is drawn anew every second; elsewhere, or with --once, it is printed once.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from backend.cli.private_hub import running_hub
-from protocol.client import Client
-from protocol.errors import TimedOut
-from protocol.messages import JobSummary
-from protocol.updates import JobsListed
+from protocol.local import default_data_folder, read_connection_file
 
-ANSWER_SECONDS = 5.0
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+JOB_ROWS, USER_ROWS = 20, 12  # shown of what the hub tells
+NUMBERS = ("waiting", "running", "ended/h", "share", "done")
+CALM, BUSY, BAD = "dim", "green", "red"
+COLOURS = {
+    "RUNNING": BUSY, "LEASED": BUSY, "RETRY_WAIT": "yellow", "CANCEL_REQ": "yellow", "PAUSE_REQ": "yellow",
+    "PAUSED": CALM, "NEED_BLOBS": CALM,
+}
 
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None, help="The hub's data folder.")
-@click.option("--limit", type=click.IntRange(1, 256), default=20, show_default=True, help="How many jobs at most.")
-@click.option("--open", "open_only", is_flag=True, help="Only jobs that have not ended.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
-def status(data: Path | None, limit: int, open_only: bool, as_json: bool) -> None:
-    """List the newest jobs."""
-    with running_hub(data) as client:
-        jobs = ask(client, limit, open_only)
-        if as_json:
-            for one in jobs:
-                click.echo(json.dumps(one.to_map(), ensure_ascii=False))
-            return
-        click.echo(f"{client.hub}, {len(jobs)} jobs shown")
-        for one in jobs:
-            made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.created))
-            click.echo(f"{one.job}  {one.state:<10}  {made}  {one.title[:60]}")
+@click.option("--every", type=click.FloatRange(min=0.2), default=1.0, show_default=True, help="Seconds between looks.")
+@click.option("--once", is_flag=True, help="Print it once and end.")
+@click.option("--json", "as_json", is_flag=True, help="Print it once as one JSON object, for programs.")
+def status(data: Path | None, every: float, once: bool, as_json: bool) -> None:
+    """Show the queue, the workers and the users, and keep showing them until Ctrl-C."""
+    from backend.cli.ask import ask_running
+
+    folder = data or default_data_folder()
+    read_connection_file(folder)  # says at once that there never was a hub
+
+    def look() -> dict[str, Any]:
+        return ask_running(folder, "status", {})
+
+    facts = look()
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False))
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console()
+    if once or not sys.stdout.isatty():
+        console.print(page(facts))
+        return
+    with Live(page(facts), console=console, screen=True, auto_refresh=False) as live:
+        try:
+            while True:
+                time.sleep(every)
+                live.update(page(look()), refresh=True)
+        except KeyboardInterrupt:
+            return  # how one leaves it
 
 
-def ask(client: Client, limit: int, open_only: bool) -> tuple[JobSummary, ...]:
-    """The hub's answer. Raises TimedOut."""
-    client.request_list(limit, open_only)
-    end = time.monotonic() + ANSWER_SECONDS
-    while time.monotonic() < end:
-        for update in client.poll(0.05):
-            if isinstance(update, JobsListed):
-                return update.jobs
-        time.sleep(0.01)
-    raise TimedOut("The hub did not list its jobs in time.", hint="It is busy; try again.")
+def page(facts: dict[str, Any]) -> RenderableType:
+    """What `backend.hub.report` tells, as one page."""
+    from rich.console import Group
+    from rich.text import Text
+
+    hub = facts["hub"]
+    waiting = ", ".join(f"{number} {name}" for name, number in hub["waiting"].items() if number) or "none"
+    head = Text(f"Hub {hub['version']}, up {span(hub['seconds'])}, {hub['clients']} clients; jobs waiting: {waiting}; "
+                f"{hub['ended_last_hour']} ended in the last hour; {size(hub['stored_bytes'])} kept, "
+                f"{size(hub['free_bytes'])} free")
+    if hub["draining"]:
+        head.append("  stopping", style="bold yellow")
+    if not hub["room"]:
+        head.append("  the disk is full, nothing is started", style=f"bold {BAD}")
+    return Group(head, _places(facts["workers"]), _users(facts["users"]), _jobs(facts["jobs"]))
+
+
+def _places(rows: list[dict[str, Any]]) -> RenderableType:
+    table = _table("Workers", "slot", "machine", "device", "state", "worker", "device free", "memory", "heard", "job")
+    for one in rows:
+        state = one["state"] + (f": {one['reason']}" if one["reason"] else "")
+        if one["says"]:
+            state = "working" if one["job"] else one["says"]
+        silent = one["silent_seconds"]
+        _add(
+            table, one["slot"], one["machine"], one["device"][:16], state, one["worker"],
+            size(one["device_free_bytes"]) if one["device_free_bytes"] else "", size(one["process_bytes"]),
+            f"{silent:.0f} s ago" if one["says"] else "", one["job"][:8], style=BAD if silent > 10 else None,
+        )
+    return table
+
+
+def _users(rows: list[dict[str, Any]]) -> RenderableType:
+    table = _table("Users", "user", "waiting", "running", "ended/h", "share", "device time")
+    for one in rows[:USER_ROWS]:
+        _add(table, one["user"], str(one["waiting"]), str(one["running"]), str(one["ended_last_hour"]),
+             f"{one['share']:.0%}", span(one["total_seconds"]))
+    if len(rows) > USER_ROWS:
+        _add(table, f"and {len(rows) - USER_ROWS} more")
+    return table
+
+
+def _jobs(rows: list[dict[str, Any]]) -> RenderableType:
+    table = _table("Jobs", "job", "user", "state", "class", "age", "stage", "done", "title")
+    for one in rows[:JOB_ROWS]:
+        working = one["state"] == "RUNNING"
+        _add(
+            table, one["job"][:8], one["user"], one["state"].lower().replace("_", " "), one["priority"],
+            span(one["seconds"]), one["stage"] if working else "", f"{one['fraction']:.0%}" if working else "",
+            one["title"], style=COLOURS.get(one["state"]),
+        )
+    if len(rows) > JOB_ROWS:
+        _add(table, f"and {len(rows) - JOB_ROWS} more")
+    return table
+
+
+def _table(title: str, *columns: str) -> Any:
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", expand=False, pad_edge=False, box=None, header_style="bold")
+    for one in columns:
+        table.add_column(one, no_wrap=True, justify="right" if one in NUMBERS else "left")
+    return table
+
+
+def _add(table: Any, *cells: str, style: str | None = None) -> None:
+    """One row; what users wrote is not read as markup."""
+    from rich.text import Text
+
+    table.add_row(*map(Text, cells), style=style)
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units."""
+    whole = int(seconds)
+    for unit, length, smaller in (("d", 86400, "h"), ("h", 3600, "min"), ("min", 60, "s")):
+        if whole >= length:
+            part = {"h": 3600, "min": 60, "s": 1}[smaller]
+            return f"{whole // length} {unit} {whole % length // part} {smaller}"
+    return f"{whole} s"
+
+
+def size(count: float) -> str:
+    """Bytes in a unit that suits them."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if abs(count) < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"

@@ -47,6 +47,7 @@ class Desk:
         # Set by the front and the back once they exist.
         self.on_news: Callable[[str], None] = lambda job: None
         self.on_ephemeral: Callable[[WorkerEphemeral], None] = lambda message: None
+        self.on_end: Callable[[JobRow], None] = lambda job: None
         self.send_lease: Callable[[JobRow], None] = lambda job: None
         self.send_pause: Callable[[JobRow], None] = lambda job: None
         self.send_cancel: Callable[[JobRow], None] = lambda job: None
@@ -158,6 +159,7 @@ class Desk:
                 self.scheduler.add(self._waiting(job))
             elif state in states.FINAL:
                 self._outgrown.pop(job.id, None)
+                self.on_end(job)
 
     def outgrew(self, job: str, memory: int) -> None:
         """A device with so many bytes was too small for this job."""

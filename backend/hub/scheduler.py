@@ -15,6 +15,7 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from protocol.messages import PRIORITIES
 
@@ -120,6 +121,14 @@ class Scheduler:
             for user, queue in users.items():
                 counts[user] += len(queue)
         return dict(counts)
+
+    def waiting_in(self, priority: str) -> int:
+        """How many jobs of a class wait."""
+        return sum(len(queue) for queue in self._queues[priority].values())
+
+    def first(self, count: int, now: float) -> list[str]:
+        """Some of those whose turn is next, the first ones of every user."""
+        return [one.job for one in islice(self._in_order(now), max(0, count))]
 
     def ahead(self, jobs: Sequence[str], now: float) -> dict[str, int]:
         """How many jobs are to start before each of these that wait: higher classes, then users in turn."""

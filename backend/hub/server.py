@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import zmq
 
@@ -31,6 +31,7 @@ from backend.hub.executors import Executor, NoExecutor, ProcessExecutor, worker_
 from backend.hub.executors.devices import wanted_slots
 from backend.hub.front import Front
 from backend.hub.gate import Gate
+from backend.hub.report import Report
 from backend.hub.store import Store
 from backend.hub.wire import Port
 from backend.hub.zap import BACK, FRONT, Doorkeeper, Lock
@@ -38,34 +39,44 @@ from protocol.errors import BadRequest, NotAllowed, OutOfSpace
 from protocol.keys import KeyPair
 from protocol.local import FILE_NAME, ConnectionInfo, write_connection_file
 
+if TYPE_CHECKING:
+    from backend.hub.metrics import MetricsServer
+
 log = logging.getLogger("maquette.hub")
 
 LOOPBACK = "127.0.0.1"
 TICK_SECONDS = 0.25
 CHECKPOINT_SECONDS = 900.0  # protocol reference, section 10
 MESSAGES_A_TURN = 200
+FOR_RAY_WORKERS = (  # that they get from the hub's environment
+    "MAQUETTE_JOBS_MODULE", "MAQUETTE_MOST_JOBS", "MAQUETTE_ALONE_SECONDS", "PYTHONPATH", "OMP_NUM_THREADS", "HF_HOME",
+)
 
 
 @dataclass(frozen=True)
 class HubOptions:
     """data: folder of the store, the blobs, the logs. port: for clients, 0 for the last one used or any free one.
 
-    worker: whether to keep worker processes. slots: where, see `executors.devices.wanted_slots`. free: bytes left
-    on the disk, reserve: how many to leave alone. drain_seconds: that running jobs get to finish when the hub
-    stops, stop_patience: then to store a checkpoint. limits: how long and how much is kept. host: address to listen
-    on, other than the loopback's only with keys. keys: folder of the hub's keys, None for `keys` in the data
-    folder. encrypt: False for an unencrypted loopback (for measuring what it costs).
+    worker: whether to keep worker processes. slots: where, see `executors.devices.wanted_slots`. ray: address of a
+    Ray cluster that runs them, empty for this machine. free: bytes left on the disk, reserve: how many to leave
+    alone. drain_seconds: that running jobs get to finish when the hub stops, stop_patience: then to store a
+    checkpoint. limits: how long and how much is kept. metrics_port: for Prometheus, 0 for any free one, None for
+    none. host: address to listen on, other than the loopback's only with keys. keys: folder of the hub's keys, None
+    for `keys` in the data folder. encrypt: False for an unencrypted loopback (for measuring what it costs).
     """
 
     data: Path
     port: int = 0
     worker: bool = True
     slots: str = "auto"
+    ray: str = ""
     free: Callable[[Path], int] = free_bytes
     reserve: int = RESERVE_BYTES
     drain_seconds: float = 0.0
     stop_patience: float = 5.0
     limits: Limits = Limits()
+    metrics_port: int | None = None
+    metrics_host: str = LOOPBACK
     host: str = LOOPBACK
     back_port: int = 0
     keys: Path | None = None
@@ -108,9 +119,7 @@ class Hub:
         self.desk.scheduler.may_run = self.accounts.may_run
         self.executor: Executor = NoExecutor()
         if options.worker:
-            self.executor = ProcessExecutor(
-                options.data, worker_command(options.data), wanted_slots(options.slots), clock
-            )
+            self.executor = self._executor()
         token = b"" if options.encrypt else bytes.fromhex(secret)
         self.back = Back(back_port, self.desk, self.blobs, self.executor, self.gate, clock, token, self.epoch)
         self.front = Front(
@@ -118,6 +127,16 @@ class Hub:
         )
         self.back.expect_back(self.desk.recover())
         self.collector = Collector(options.data, self.store, self.blobs, options.limits, clock)
+        self.report = Report(
+            self.desk, self.back, self.blobs, self.collector, lambda: self.front.sessions, clock, self.epoch
+        )
+        self.front.snapshot = self.report.snapshot
+        self.metrics: MetricsServer | None = None
+        if options.metrics_port is not None:
+            from backend.hub.metrics import MetricsServer  # a server of the standard library that few hubs need
+
+            self.metrics = MetricsServer(self.report, options.metrics_host, options.metrics_port, clock)
+            log.info("metrics at http://%s:%d/metrics", options.metrics_host, self.metrics.port)
         self.info = ConnectionInfo(
             _reachable(front_port.address), _reachable(back_port.address), secret, self.epoch, os.getpid(),
             f"maquette {__version__}",
@@ -134,6 +153,21 @@ class Hub:
             "hub %s listens on %s, data in %s (SQLite %s, epoch %d)", __version__, front_port.address, options.data,
             sqlite3.sqlite_version, self.epoch,
         )
+
+    def _executor(self) -> Executor:
+        """Who runs the workers."""
+        options = self.options
+        if not options.ray:
+            devices = wanted_slots(options.slots)
+            return ProcessExecutor(options.data, worker_command(options.data), devices, self._clock)
+        from backend.hub.executors.ray_cluster import RayExecutor  # imports Ray, which takes a second
+        from backend.worker.hubs import Hub as HubAddress
+
+        def line() -> str:
+            return HubAddress(self.info.back_address, self.info.secret, self.info.worker_keys).to_line()
+
+        environ = {name: os.environ[name] for name in FOR_RAY_WORKERS if name in os.environ}
+        return RayExecutor(options.ray, line, options.data / "ray", options.slots, self._clock, environ)
 
     def _bind(self, name: str, wanted: int, lock: Lock | None) -> Port:
         """The wanted port; or the last one, so that clients and workers find a restarted hub where it was; or any."""
@@ -210,6 +244,8 @@ class Hub:
             self.back.tick()
             self.front.tick()
             self.collector.turn()
+            if self.metrics is not None:
+                self.metrics.tick()
             if self._clock() >= self._next_checkpoint:
                 self._next_checkpoint = self._clock() + CHECKPOINT_SECONDS
                 self.store.checkpoint()
@@ -235,6 +271,8 @@ class Hub:
                     log.error("%s", problem)
         self.executor.stop(1.0)  # said goodbye, or did not listen
         (self.options.data / FILE_NAME).unlink(missing_ok=True)
+        if self.metrics is not None:
+            self.metrics.close()
         self.front.port.close()
         self.back.port.close()
         self.doorkeeper.close()
