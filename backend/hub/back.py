@@ -105,7 +105,6 @@ class Back:
         self._by_peer: dict[bytes, _Worker] = {}
         self.pool = Pool(executor, clock)
         self.progress: dict[str, tuple[str, float]] = {}  # stage and fraction of what runs
-        self.progress: dict[str, tuple[str, float]] = {}  # stage and fraction of what runs
         self.shelf = Shelf(desk.store)
         self.draining = False
         self._stillborn = 0
@@ -463,7 +462,6 @@ class Back:
                 log.warning("job %s lost worker %s: %s", job.id, name, error.message)
                 self.desk.apply(job, WorkerLost(error))
                 self._orphans.pop(job.id, None)
-                self.progress.pop(job.id, None)
                 self.progress.pop(job.id, None)
         if worker is not None:
             self._forget(worker)

@@ -71,10 +71,6 @@ class BlobStore:
         """Bytes free on the disk."""
         return self._free(self.folder)
 
-    def free(self) -> int:
-        """Bytes free on the disk."""
-        return self._free(self.folder)
-
     def shortage(self) -> int:
         """Bytes that should be freed, so that uploads find twice the reserve; 0 when there is enough."""
         return max(0, 2 * self._reserve - self._free(self.folder))

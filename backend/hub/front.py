@@ -134,7 +134,6 @@ class Front:
         self._management = Management(desk.store, gate.accounts)
         gate.accounts.on_revoked.append(self._lose_keys)
         self.snapshot: Callable[[str, bool], dict[str, Any]] = lambda user, everybody: {}  # set by the hub
-        self.snapshot: Callable[[str, bool], dict[str, Any]] = lambda user, everybody: {}  # set by the hub
         desk.on_news = self.news
         desk.on_ephemeral = self.ephemeral
 
@@ -231,10 +230,6 @@ class Front:
                     self.port.part(peer, session.lines.get(channel), Error(revoked()))
 
     def _manage(self, session: _Session, message: Manage, id: bytes) -> None:
-        if message.action == "status":  # the one action for everybody
-            facts = self.snapshot(session.user, session.account.is_lead)
-            self.port.try_send(session.ctl, Managed(facts), id)
-            return
         if message.action == "status":  # the one action for everybody
             facts = self.snapshot(session.user, session.account.is_lead)
             self.port.try_send(session.ctl, Managed(facts), id)
