@@ -10,7 +10,7 @@ from __future__ import annotations
 from backend.jobs.context import JobContext, TerminalContext
 from backend.jobs.results import MeshResult
 from protocol.errors import BadRequest
-from protocol.specs import JobSpec, TextTo3DSpec
+from protocol.specs import JobSpec, TextTo3DSpec, TextureSpec
 
 __all__ = ["JobContext", "MeshResult", "TerminalContext", "run", "warm_up"]
 
@@ -21,6 +21,10 @@ def run(spec: JobSpec, context: JobContext) -> MeshResult:
         from backend.jobs.text_to_3d import text_to_3d  # a worker for one kind of job need not import the others
 
         return text_to_3d(spec, context)
+    if isinstance(spec, TextureSpec):
+        from backend.jobs.texture import texture
+
+        return texture(spec, context)
     raise BadRequest(f"This backend has no recipe for {type(spec).__name__}.", path="kind")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a surface to an asset: clean, simplify, unwrap, bake, and the numbers that say how it went."""
+"""From a surface to an asset: clean, simplify, unwrap, bake, the numbers that say how it went, and a portrait."""
 
 from __future__ import annotations
 
@@ -21,8 +21,13 @@ from backend.geometry.simplify import simplify
 from backend.geometry.unwrap import unwrap
 from backend.jobs.presets import Finish
 from backend.jobs.previews import png, to_bytes, to_metres
+from backend.jobs.views import turntable
+from backend.render.lighting import shade
+from backend.render.raster import Rasteriser
+from backend.texturing.textured import pictures_of
 
 SMOOTHING = 6  # rounds of Taubin smoothing: takes the grid's steps off, keeps the volume
+THUMBNAIL = 256  # pixels
 COLOUR_CHUNK = 1 << 17  # points per call of the texture field
 
 
@@ -91,3 +96,14 @@ def arrays_of(asset: Asset, thumbnail: NDArray[np.uint8], size_metres: float) ->
         "base_colour": png(asset.base_colour),
         "thumbnail": png(thumbnail),
     }
+
+
+def portrait(asset: Asset, device: torch.device, rasteriser: Rasteriser) -> NDArray[np.uint8]:
+    """A shaded picture of the asset, (256, 256, 4) uint8 with straight alpha."""
+    camera = turntable(1, THUMBNAIL, 20.0, 30.0).to(device)
+    colour, opacity, normal = (
+        layer.permute(0, 2, 3, 1) for layer in pictures_of(asset.mesh, asset.base_colour / 255.0, camera, rasteriser)
+    )
+    light = torch.nn.functional.normalize(camera.positions + camera.positions.new_tensor([[0.0, 0.0, 1.5]]), dim=-1)
+    lit = shade(colour, normal, light, opacity=opacity)
+    return to_bytes(torch.cat([lit / opacity.clamp_min(1e-4), opacity], -1)[0])

@@ -16,9 +16,11 @@ from backend.geometry.mesh import Mesh
 from backend.jobs.finish import Asset
 from backend.jobs.guide import Voice
 from backend.jobs.presets import Paint, Stroke
+from backend.priors.embedded import EmbeddedPrior
 from backend.render.raster import Rasteriser
-from backend.texturing.paint import Ground, Pass, paint
-from backend.texturing.rig import framed, ring
+from backend.texturing.paint import Pass, paint
+from backend.texturing.painted import Ground
+from backend.texturing.rig import Frame, ring
 from backend.texturing.together import Denoising
 
 
@@ -32,10 +34,8 @@ def repaint(
     tell: Callable[[float, str], None],
 ) -> Asset:
     """The asset with another base colour. Its mesh and UVs stay; `tell` reports and may raise Cancelled."""
-    passes = [_pass(broad, settings.broad)]
-    if sharp.prior is not broad.prior:
-        passes.append(_pass(sharp, settings.sharp))
-    mesh = Mesh(framed(asset.mesh.vertices), asset.mesh.faces, asset.mesh.uvs)
+    passes = passes_of(broad, sharp, settings)
+    mesh = Mesh(Frame.of(asset.mesh.vertices).vertices(asset.mesh.vertices), asset.mesh.faces, asset.mesh.uvs)
     together = max(one.prior.traits.views_together for one in passes)
     cameras = ring(settings.views, above=60.0 if together == 1 else 0.0).to(broad.prior.device)
     size = asset.base_colour.shape[0]
@@ -44,5 +44,18 @@ def repaint(
     return replace(asset, base_colour=painted.image, facts={**asset.facts, "paint": painted.report})
 
 
-def _pass(voice: Voice, stroke: Stroke) -> Pass:
-    return Pass(voice.prior, voice.book, Denoising(stroke.steps, stroke.begin, stroke.scale))
+def passes_of(broad: Voice, sharp: Voice, settings: Paint, strength: float = 1.0) -> list[Pass]:
+    """The turns of both priors, or of the one that serves as both. `strength` (0..1) below 1 begins at less noise, so
+    that more of what is there stays."""
+    passes = [_pass(broad, settings.broad, strength)]
+    if sharp.prior is not broad.prior:
+        passes.append(_pass(sharp, settings.sharp, strength))
+    return passes
+
+
+def _pass(voice: Voice, stroke: Stroke, strength: float) -> Pass:
+    scale = stroke.scale if isinstance(voice.prior, EmbeddedPrior) else stroke.open_scale
+    # A weaker pass has fewer levels to go through; each step goes down as far as in a full one.
+    begin = min(stroke.begin, strength)
+    steps = max(2, round(stroke.steps * begin / stroke.begin))
+    return Pass(voice.prior, voice.book, Denoising(steps, begin, scale))

@@ -3,9 +3,10 @@
 `paper` (Magic3D's own schedule).
 
 Every number names its source: [M3D] Magic3D (Lin et al., CVPR 2023), [TS] threestudio's magic3d configurations,
-[DF] DreamFusion (Poole et al., 2022), [ours] chosen here, by measurement with the embedded prior where the comment
-says so; a number without a mark is [ours] too. Steps are optimiser steps, angles are degrees (people read this file),
-lengths are in field units (the object's box is [-1, 1]^3). A recipe reads these numbers and has none of its own.
+[DF] DreamFusion (Poole et al., 2022), [SyncMVD] Liu et al. 2023, [ours] chosen here, by measurement with the embedded
+prior where the comment says so; a number without a mark is [ours] too. Steps are optimiser steps (of painting: network
+evaluations), angles are degrees (people read this file), lengths are in field units (the object's box is [-1, 1]^3).
+A recipe reads these numbers and has none of its own.
 """
 
 from __future__ import annotations
@@ -158,12 +159,15 @@ class Stroke:
     begin: float
     """Noise level to begin at, as a share of the prior's time steps; 1 paints from nothing."""
     scale: float
-    """Classifier-free guidance. Views that must agree lose contrast, so it is higher than for a single picture."""
+    """Classifier-free guidance of the embedded prior. Views that must agree lose contrast, so it is higher than for a
+    single picture."""
+    open_scale: float = 12.0
+    """The same of a prior that knows the whole world. [SyncMVD] "above 12 to avoid blur"."""
 
 
 @dataclass(frozen=True)
 class Paint:
-    """The finished mesh painted once more by views denoised together: distillation averages patterns away."""
+    """A mesh painted by views denoised together (SyncMVD, Liu et al. 2023)."""
 
     views: int
     """Around the object; one from above is added."""
@@ -179,8 +183,9 @@ class Preset:
     coarse: Coarse
     fine: Fine
     finish: Finish
-    paint: Paint | None
-    """None keeps the colours that distillation found."""
+    paint: Paint
+    paints: bool
+    """Whether text to 3D ends with painting; otherwise the colours that distillation found stay."""
     preview_every: float
     """Seconds between previews."""
 
@@ -226,6 +231,7 @@ DRAFT = Preset(
     finish=Finish(faces=12_000, texture=1024),
     # [ours] 12 s on one core; scale 2 leaves patterns pale, 4 burns colours.
     paint=Paint(views=8, broad=Stroke(steps=12, begin=1.0, scale=3.0), sharp=Stroke(steps=6, begin=0.4, scale=2.0)),
+    paints=True,
     preview_every=3.0,
 )
 
@@ -266,7 +272,8 @@ STANDARD = Preset(
         detail_grid=HashGridSize(levels=16, log2_entries=19, base=16, finest=2048, hidden=64),
     ),
     finish=Finish(faces=30_000, texture=2048),
-    paint=None,  # [ours] not measured yet with the open-domain priors that this preset is for
+    paint=Paint(views=8, broad=Stroke(steps=30, begin=1.0, scale=3.0), sharp=Stroke(steps=15, begin=0.4, scale=2.0)),
+    paints=False,  # [ours] not measured yet with the open-domain priors that this preset is for
     preview_every=2.0,
 )
 
@@ -305,7 +312,8 @@ PAPER = Preset(
         detail_grid=HashGridSize(levels=16, log2_entries=19, base=16, finest=4096, hidden=64),
     ),
     finish=Finish(faces=40_000, texture=2048),
-    paint=None,  # [M3D] has no such stage
+    paint=Paint(views=8, broad=Stroke(steps=50, begin=1.0, scale=3.0), sharp=Stroke(steps=25, begin=0.4, scale=2.0)),
+    paints=False,  # [M3D] has no such stage
     preview_every=10.0,
 )
 
@@ -332,9 +340,7 @@ def with_effort(preset: Preset, effort: float) -> Preset:
     def steps(stage: Any) -> Any:
         return replace(stage, steps=max(2, round(stage.steps * effort)))
 
-    paint = preset.paint
-    if paint is not None:
-        paint = replace(paint, broad=steps(paint.broad), sharp=steps(paint.sharp))
+    paint = replace(preset.paint, broad=steps(preset.paint.broad), sharp=steps(preset.paint.sharp))
     return replace(preset, coarse=steps(preset.coarse), fine=steps(preset.fine), paint=paint)
 
 

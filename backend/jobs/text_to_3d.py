@@ -5,10 +5,8 @@ deliver."""
 from __future__ import annotations
 
 import secrets
-from pathlib import Path
 from typing import Any
 
-import platformdirs
 import torch
 
 from backend.fields.texture import TextureField
@@ -17,27 +15,18 @@ from backend.jobs.carry_over import CarriedOver, carry_over
 from backend.jobs.coarse import CoarseStage, run_coarse
 from backend.jobs.context import JobContext
 from backend.jobs.fine import FineStage
-from backend.jobs.finish import Asset, arrays_of, finish
+from backend.jobs.finish import Asset, arrays_of, finish, portrait
 from backend.jobs.guide import Guide, Opinion, Voice
 from backend.jobs.paint import repaint
 from backend.jobs.presets import Preset
-from backend.jobs.previews import Previews, to_bytes
+from backend.jobs.previews import Previews
+from backend.jobs.prompt import Notes, read_prompt
 from backend.jobs.results import MeshResult, versions
 from backend.jobs.stopwatch import Stopwatch
-from backend.jobs.views import turntable
-from backend.priors import catalog
-from backend.priors.base import Prior
-from backend.priors.embedded import EmbeddedPrior, sentence_encoder
-from backend.priors.known import nearest_known
-from backend.priors.known_models import Role
-from backend.priors.prompts import PromptBook
-from backend.render.lighting import shade
 from backend.render.raster import Rasteriser, choose_rasteriser
-from backend.texturing.textured import pictures_of
 from protocol.specs import TextTo3DSpec
 
 CHECKPOINT_EVERY = 15.0  # seconds: the most work that a killed worker can lose
-THUMBNAIL = 256  # pixels
 FIRST_PREVIEW = 12  # steps, or a quarter of the stage if that is fewer
 
 
@@ -49,12 +38,12 @@ def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
     seed = context.ranks.number_of_first(seed, context.device)
     watch = Stopwatch(context, _plan(preset))
     previews = Previews(context, preset.preview_every, spec.size_metres)
-    notes = _Notes(context)
+    notes = Notes(context)
     keeper = _Keeper(context, seed)
     rasteriser = choose_rasteriser(context.device)
 
     with watch.stage("read the prompt", spec.prompt):
-        broad, sharp = read_prompt(spec, context, notes)
+        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes)
     with watch.stage("coarse", "finding the shape") as tell:
         stage = CoarseStage(preset.coarse, broad.prior, broad.book, context.device, seed, context.ranks)
         optimise_coarse(stage, saved, tell, previews, keeper)
@@ -67,44 +56,15 @@ def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
         return MeshResult({}, {})  # the first has it all
     with watch.stage("finish", "making an asset of it") as tell:
         asset = finish(fine.surface, fine.texture, preset.finish, spec.texture_size, tell, notes.add)
-    if preset.paint is not None:
+    if preset.paints:
         with watch.stage("paint", "painting it from all around") as tell:
             asset = repaint(asset, broad, sharp, preset.paint, rasteriser, seed + 3, tell)
     with watch.stage("deliver", "taking its picture"):
-        thumbnail = take_picture(asset, context.device, rasteriser)
+        thumbnail = portrait(asset, context.device, rasteriser)
         arrays = arrays_of(asset, thumbnail, spec.size_metres)
     report = make_report(spec, preset, seed, broad, sharp, watch, carried, asset, notes, (stage, fine))
     context.progress("done", 1.0, "finished", 0.0)
     return MeshResult(arrays, report)
-
-
-def read_prompt(spec: TextTo3DSpec, context: JobContext, notes: _Notes) -> tuple[Voice, Voice]:
-    """The prior of each stage with the prompt read: (coarse, fine). They may be one and the same."""
-    broad = load_prior(spec.prior, "coarse", context)
-    sharp = load_prior(spec.prior, "fine", context)
-    if isinstance(broad, EmbeddedPrior):
-        known = nearest_known(spec.prompt, sentence_encoder(cache_folder()))
-        notes.nearest_known = known.to_map()
-        if not known.sure:
-            notes.add(known.sentence())
-    book = PromptBook(broad, spec.prompt, spec.negative_prompt)
-    if sharp is broad:
-        return Voice(broad, book), Voice(broad, book)
-    return Voice(broad, book), Voice(sharp, PromptBook(sharp, spec.prompt, spec.negative_prompt))
-
-
-def load_prior(name: str, role: Role, context: JobContext) -> Prior:
-    """From the worker's cache, or loaded; one folder that serves both stages is loaded once."""
-    key = f"prior {catalog.locate(name, role)} {context.device}"
-    if key not in context.cache:
-        context.cache[key] = catalog.load(name, role, context.device, cache_folder=cache_folder())
-    prior: Prior = context.cache[key]
-    return prior
-
-
-def cache_folder() -> Path:
-    """Where results of slow checks are kept between processes; safe to delete."""
-    return platformdirs.user_cache_path("maquette")
 
 
 def optimise_coarse(
@@ -171,17 +131,6 @@ def optimise_fine(
             keeper.keep(coarse=coarse.state(), fine=stage.state())
 
 
-def take_picture(asset: Asset, device: torch.device, rasteriser: Rasteriser) -> Any:
-    """A shaded portrait of the asset, (256, 256, 4) uint8 with straight alpha."""
-    camera = turntable(1, THUMBNAIL, 20.0, 30.0).to(device)
-    colour, opacity, normal = (
-        layer.permute(0, 2, 3, 1) for layer in pictures_of(asset.mesh, asset.base_colour / 255.0, camera, rasteriser)
-    )
-    light = torch.nn.functional.normalize(camera.positions + camera.positions.new_tensor([[0.0, 0.0, 1.5]]), dim=-1)
-    lit = shade(colour, normal, light, opacity=opacity)
-    return to_bytes(torch.cat([lit / opacity.clamp_min(1e-4), opacity], -1)[0])
-
-
 def make_report(
     spec: TextTo3DSpec,
     preset: Preset,
@@ -191,7 +140,7 @@ def make_report(
     watch: Stopwatch,
     carried: CarriedOver,
     asset: Asset,
-    notes: _Notes,
+    notes: Notes,
     stages: tuple[CoarseStage, FineStage],
 ) -> dict[str, Any]:
     """Everything somebody may ask about a result later, as plain values."""
@@ -227,8 +176,8 @@ def make_report(
 def warm_up(context: JobContext) -> None:
     """Loads the embedded prior and runs every kernel once on a tiny job, so that the first real job isn't slower."""
     spec = TextTo3DSpec("a mug", seed=0)
-    notes = _Notes(context)
-    broad, _ = read_prompt(spec, context, notes)
+    notes = Notes(context)
+    broad, _ = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes)
     preset = presets.with_effort(presets.DRAFT, 0.005)
     stage = CoarseStage(preset.coarse, broad.prior, broad.book, context.device, 0)
     stage.advance()
@@ -246,22 +195,9 @@ def _plan(preset: Preset) -> dict[str, float]:
         "carry over": 3.0,
         "fine": 0.25 * preset.fine.steps * sharp,
         "finish": 6.0,
-        **({} if preset.paint is None else {"paint": 12.0}),
+        **({"paint": 12.0} if preset.paints else {}),
         "deliver": 1.0,
     }
-
-
-class _Notes:
-    """Warnings and what is known of the prompt, collected for the report."""
-
-    def __init__(self, context: JobContext):
-        self._context = context
-        self.warnings: list[str] = []
-        self.nearest_known: dict[str, Any] | None = None
-
-    def add(self, text: str) -> None:
-        self.warnings.append(text)
-        self._context.warn(text)
 
 
 class _Keeper:

@@ -45,23 +45,32 @@ class Projector:
 
     Args:
         points, normals: (N, 3) float32 of the texels.
+        flat: (N, 3) float32 normals of the faces that they lie on: a face that looks away is not seen, however the
+            smooth normals bend around its edge.
         vertices (V, 3) float32, faces (F, 3) int32: the mesh, in the cameras' world.
         cameras: B cameras, of any size; a picture may have another than theirs.
+        two_sided: the mesh is open or wound inwards, so that what counts is only which surface comes first.
+        depth_pixels: height of the depth pictures.
     """
 
     def __init__(
         self,
         points: NDArray[np.float32],
         normals: NDArray[np.float32],
+        flat: NDArray[np.float32],
         vertices: Tensor,
         faces: Tensor,
         cameras: Cameras,
         rasteriser: Rasteriser,
+        two_sided: bool = False,
+        depth_pixels: int = DEPTH_PIXELS,
     ):
         aspect = cameras.width / cameras.height
-        self.cameras = cameras.resized(max(1, round(DEPTH_PIXELS * aspect)), DEPTH_PIXELS)
+        self.cameras = cameras.resized(max(1, round(depth_pixels * aspect)), depth_pixels)
+        self.two_sided = two_sided
         self.points = torch.from_numpy(points).to(cameras.device)
         self.normals = torch.from_numpy(normals).to(cameras.device)
+        self.flat = torch.from_numpy(flat).to(cameras.device)
         with torch.no_grad():
             fragments = rasteriser.rasterise(vertices, faces, self.cameras)
         far = 10.0 * float(fragments.depth.max()) + 1.0
@@ -72,7 +81,7 @@ class Projector:
     def project(self, pictures: Tensor, exponent: float) -> Projected:
         """Colours of the texels from pictures (B, 4, H, W), colour over mid grey and alpha."""
         # Pixels beside a depth edge: as far as the picture's own pixels reach.
-        reach = max(1, round(0.75 * DEPTH_PIXELS / pictures.shape[-2]))
+        reach = max(1, round(0.75 * self.cameras.height / pictures.shape[-2]))
         edges = functional.max_pool2d(self._edges[:, None].float(), 2 * reach + 1, 1, reach)
         over = torch.cat([pictures[:, :3] - GREY * (1 - pictures[:, 3:4]), pictures[:, 3:4]], 1)
         values = torch.zeros(len(self.points), 3, device=self.points.device)
@@ -102,17 +111,20 @@ class Projector:
     def _look(self, view: int, some: slice) -> tuple[Tensor, Tensor]:
         """((n, 2) where texels are in a view's picture, -1..1; (n,) cosine, 0 where they are not seen)."""
         camera = self.cameras[view]
-        points, normals = self.points[some], self.normals[some]
+        points = self.points[some]
         local = to_camera_vertices(points, camera)[0]
         depth = -local[:, 2]
         tangent = torch.tan(0.5 * camera.fov_y)
         aspect = camera.width / camera.height
         place = torch.stack([local[:, 0] / aspect, -local[:, 1]], -1) / (depth.clamp_min(1e-6) * tangent)[:, None]
-        cosine = (functional.normalize(camera.positions - points, dim=-1) * normals).sum(-1)
+        towards = functional.normalize(camera.positions - points, dim=-1)
+        cosine, straight = (towards * self.normals[some]).sum(-1), (towards * self.flat[some]).sum(-1)
+        if self.two_sided:
+            cosine, straight = cosine.abs(), straight.abs()
         first = functional.grid_sample(self._depth[view][None, None], place.view(1, 1, -1, 2), mode="nearest",
                                        padding_mode="border", align_corners=False)[0, 0, 0]
         # A pixel's own depth varies by its size times the slope; a texel's point is exact.
         slack = self._footprint[view] * (1.0 + 1.5 / cosine.clamp_min(STEEPEST))
         inside = (place.abs() < 1).all(-1) & (depth > 1e-6)
-        seen = inside & (cosine > STEEPEST) & (depth < first + slack)
+        seen = inside & (cosine > STEEPEST) & (straight > 0) & (depth < first + slack)
         return place, torch.where(seen, cosine.clamp(0, 1), 0.0)

@@ -1,29 +1,67 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the views stand: rings around the object, one from above, or chosen by what they newly see."""
+"""Where the views of painting stand: rings around the object, the directions that newly see most, or given cameras.
+
+Everything is in the frame that the default cameras look at: the object's box centred at the origin, its farthest
+vertex at RADIUS. `Frame` is the way there.
+"""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from backend.render.cameras import Cameras, orbit
+from backend.geometry.mesh import Mesh, face_areas, face_normals, vertex_normals
+from backend.render.cameras import DEFAULT_DISTANCE, DEFAULT_FOV, Cameras, orbit
+from backend.render.raster import Rasteriser
+from backend.texturing.projection import Projector
 
 RADIUS = 0.9
-"""Bounding-sphere radius of an object in the frame that the default cameras, and our own priors, look at."""
+"""Bounding-sphere radius of an object in the default cameras' frame; what our own priors were trained with."""
+CANDIDATES = 60  # directions that a rig is chosen from
+SAMPLES = 4000  # places of the surface that their views are judged by
+ENOUGH = 0.98  # share of what can be reached at all at which a rig is finished
+COARSE = 160  # height of the depth pictures for choosing
 
 
-def framed(vertices: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Vertices (V, 3) moved and scaled into the default cameras' frame: the bounding box's centre at the origin, the
-    farthest vertex at RADIUS. Raises ValueError when they are all in one place."""
-    centre = (vertices.min(0) + vertices.max(0)) / 2.0
-    moved = vertices.astype(np.float64) - centre
-    farthest = float(np.linalg.norm(moved, axis=1).max())
-    if farthest <= 0:
-        raise ValueError("all vertices are in one place")
-    return (moved * (RADIUS / farthest)).astype(np.float32)
+@dataclass(frozen=True)
+class Frame:
+    """The map p -> (p - centre) * scale from an object's own frame into that of the default cameras."""
+
+    centre: NDArray[np.float64]
+    scale: float
+
+    @classmethod
+    def of(cls, vertices: NDArray[np.float32]) -> Frame:
+        """For vertices (V, 3). Raises ValueError when they are all in one place."""
+        low, high = vertices.min(0).astype(np.float64), vertices.max(0).astype(np.float64)
+        centre = (low + high) / 2.0
+        farthest = float(np.linalg.norm(vertices - centre, axis=1).max())
+        if farthest <= 0:
+            raise ValueError("all vertices are in one place")
+        return cls(centre, RADIUS / farthest)
+
+    def vertices(self, vertices: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(V, 3) in the cameras' frame."""
+        return ((vertices - self.centre) * self.scale).astype(np.float32)
+
+    def cameras(self, poses: NDArray[np.float32], fields_of_view: NDArray[np.float32]) -> Cameras:
+        """Cameras of camera-to-world matrices (B, 4, 4), without scale, and vertical angles (B,) in radians.
+
+        Azimuth, elevation and zoom, which tell a prior the view, are those of the direction in which the object lies.
+        """
+        pose = torch.from_numpy(np.ascontiguousarray(poses, np.float32)).clone()
+        place = (pose[:, :3, 3].double() - torch.from_numpy(self.centre)) * self.scale
+        pose[:, :3, 3] = place.float()
+        distance = place.norm(dim=-1).clamp_min(1e-6)
+        fov = torch.from_numpy(np.ascontiguousarray(fields_of_view, np.float32))
+        zoom = distance.float() * torch.tan(0.5 * fov) / (DEFAULT_DISTANCE * math.tan(0.5 * DEFAULT_FOV))
+        azimuth = torch.atan2(place[:, 0], -place[:, 1]).float()
+        elevation = torch.asin((place[:, 2] / distance).clamp(-1, 1)).float()
+        return Cameras(pose, fov, 128, 128, azimuth, elevation, zoom)
 
 
 def ring(count: int, elevations: tuple[float, ...] = (10.0, 35.0), above: float = 60.0, size: int = 128) -> Cameras:
@@ -35,3 +73,60 @@ def ring(count: int, elevations: tuple[float, ...] = (10.0, 35.0), above: float 
         azimuth.append(0.0)
         elevation.append(math.radians(above))
     return orbit(torch.tensor(azimuth), torch.tensor(elevation), size=size)
+
+
+def coverage(
+    mesh: Mesh,
+    count: int,
+    rasteriser: Rasteriser,
+    device: torch.device,
+    elevations: tuple[float, float] = (-90.0, 90.0),
+    two_sided: bool = False,
+) -> Cameras:
+    """At most `count` cameras, each the direction that adds most to what those before it see; the front comes first.
+
+    A place of the surface counts by the square of its best cosine. It ends earlier when ENOUGH of what all CANDIDATES
+    together can reach is reached. elevations: lowest and highest direction allowed, degrees.
+    """
+    candidates = _directions(elevations)
+    points, normals, flat = _surface_samples(mesh)
+    vertices, faces = torch.from_numpy(mesh.vertices).to(device), torch.from_numpy(mesh.faces).to(device)
+    cameras = orbit(*candidates, size=COARSE).to(device)
+    projector = Projector(points, normals, flat, vertices, faces, cameras, rasteriser, two_sided, COARSE)
+    worth = projector.facing().square()  # (candidates, samples)
+    reachable = float(worth.amax(0).sum())
+    best = worth[0]
+    chosen = [0]
+    while len(chosen) < count and float(best.sum()) < ENOUGH * reachable:
+        gain = (worth - best).clamp_min(0).sum(1)
+        chosen.append(int(gain.argmax()))
+        best = torch.maximum(best, worth[chosen[-1]])
+    return cameras[torch.tensor(chosen)].resized(128, 128)
+
+
+def _directions(elevations: tuple[float, float]) -> tuple[torch.Tensor, torch.Tensor]:
+    """(azimuth, elevation) of the front view and of directions spread evenly (Fibonacci) between two elevations."""
+    low, high = (math.sin(math.radians(angle)) for angle in elevations)
+    index = torch.arange(CANDIDATES, dtype=torch.float32)
+    elevation = torch.asin((low + (high - low) * (index + 0.5) / CANDIDATES).clamp(-1, 1))
+    azimuth = torch.remainder(index * math.pi * (3 - math.sqrt(5)), 2 * math.pi)
+    front = torch.tensor([math.radians(15.0)]).clamp(math.radians(elevations[0]), math.radians(elevations[1]))
+    return torch.cat([torch.zeros(1), azimuth]), torch.cat([front, elevation])
+
+
+def _surface_samples(mesh: Mesh) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """(points, smooth normals, flat normals), each (SAMPLES, 3), evenly over the area and always the same."""
+    rng = np.random.default_rng(0)
+    area = np.cumsum(face_areas(mesh.vertices, mesh.faces))
+    if not len(area) or area[-1] <= 0:
+        raise ValueError("a mesh without area has no surface to look at")
+    face = np.searchsorted(area, (np.arange(SAMPLES) + 0.5) / SAMPLES * area[-1]).clip(max=len(area) - 1)
+    u, v = np.sqrt(rng.random(SAMPLES)), rng.random(SAMPLES)
+    share = np.stack([1 - u, u * (1 - v), u * v], 1)[:, :, None]
+    corners = mesh.faces[face]
+    points = (mesh.vertices[corners] * share).sum(1)
+    flat = face_normals(mesh.vertices, mesh.faces)[face]
+    smooth = (vertex_normals(mesh.vertices, mesh.faces)[corners] * share).sum(1)
+    length = np.linalg.norm(smooth, axis=1, keepdims=True)
+    smooth = np.where(length > 1e-6, smooth / np.maximum(length, 1e-6), flat)
+    return points.astype(np.float32), smooth.astype(np.float32), flat.astype(np.float32)

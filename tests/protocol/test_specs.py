@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from protocol.arrays import Descriptor
 from protocol.errors import BadRequest, TooLarge, UnknownKind
-from protocol.specs import KINDS, Input, Spec, TextTo3DSpec, base, spec_from_map
+from protocol.specs import KINDS, Input, Spec, TextTo3DSpec, TextureSpec, base, spec_from_map
 
 
 @pytest.mark.parametrize(
@@ -123,3 +123,19 @@ def test_all_inputs_together_have_a_limit(monkeypatch):
 
 def test_every_kind_is_listed_under_its_own_name():
     assert all(kind == spec.kind and kind for kind, spec in KINDS.items())
+
+
+@pytest.mark.parametrize("values", [
+    {"prompt": " "}, {"prompt": "x", "engine": "magic"}, {"prompt": "x", "rig": "chance"}, {"prompt": "x", "views": 65},
+    {"prompt": "x", "strength": 0.0}, {"prompt": "x", "uvs": "some"}, {"prompt": "x", "texture_size": 32},
+    {"prompt": "x", "at_once": -1}, {"prompt": "x", "effort": 11.0},
+])
+def test_wrong_fields_of_a_texture_job_are_named(values):
+    with pytest.raises(BadRequest) as caught:
+        TextureSpec(**values)
+    assert caught.value.path in values
+
+
+def test_a_texture_job_survives_the_wire():
+    spec = TextureSpec("a brick wall", rig="coverage", strength=0.5, name="Wall")
+    assert spec_from_map("texture", spec.to_map()) == spec and spec.title == "Wall: a brick wall"

@@ -13,7 +13,8 @@ from backend.priors.noise import NoiseSchedule
 from backend.priors.prompts import PromptBook
 from backend.render.raster import WarpRasteriser
 from backend.texturing.canvas import NothingSeen
-from backend.texturing.paint import Ground, Pass, paint
+from backend.texturing.paint import Pass, paint
+from backend.texturing.painted import Ground
 from backend.texturing.rig import ring
 from backend.texturing.textured import pictures_of
 from backend.texturing.together import Denoising

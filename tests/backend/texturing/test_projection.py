@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from backend.geometry.bake import bake, texel_map
-from backend.geometry.mesh import Mesh
+from backend.geometry.mesh import Mesh, face_normals
 from backend.priors.base import GREY
 from backend.render.cameras import orbit_degrees
 from backend.render.raster import WarpRasteriser
@@ -24,9 +24,10 @@ def ball():
     return sphere_with_uvs()
 
 
-def _projector(mesh, texels, cameras):
-    return Projector(texels.points, texels.normals, torch.from_numpy(mesh.vertices), torch.from_numpy(mesh.faces),
-                     cameras, WarpRasteriser())
+def _projector(mesh, texels, cameras, **more):
+    flat = face_normals(mesh.vertices, mesh.faces)[texels.face].astype(np.float32)
+    return Projector(texels.points, texels.normals, flat, torch.from_numpy(mesh.vertices),
+                     torch.from_numpy(mesh.faces), cameras, WarpRasteriser(), **more)
 
 
 def _pictures(mesh, texture, cameras):
@@ -75,3 +76,12 @@ def test_backs_of_faces_are_not_painted(ball):
     facing = _projector(ball, texels, orbit_degrees([0], 0.0, 64)).facing()[0].numpy()
     assert (facing[texels.points[:, 1] > 0.1] == 0).all()
     assert (facing[texels.points[:, 1] < -0.4] > 0).all()
+
+
+def test_an_open_surface_is_painted_on_whichever_side_is_seen():
+    square = np.array([[-0.5, 0, -0.5], [0.5, 0, -0.5], [0.5, 0, 0.5], [-0.5, 0, 0.5]], np.float32)
+    uvs = np.array([[0, 0], [1, 0], [1, 1], [0, 0], [1, 1], [0, 1]], np.float32)
+    mesh = Mesh(square, np.array([[0, 2, 1], [0, 3, 2]], np.int32), uvs[[0, 2, 1, 3, 5, 4]])  # it faces away
+    texels, cameras = texel_map(mesh, 32), orbit_degrees([0], 0.0, 64)
+    assert not _projector(mesh, texels, cameras).facing().any()
+    assert bool((_projector(mesh, texels, cameras, two_sided=True).facing() > 0.9).all())

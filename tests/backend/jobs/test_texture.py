@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The texture recipe with the embedded prior on a small mesh: both engines, every rig, cancelling, same bits."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from backend.jobs import TerminalContext, run
+from backend.jobs.previews import png
+from backend.render.cameras import orbit_degrees
+from protocol.errors import BadRequest, Cancelled
+from protocol.specs import TextureSpec
+from tests.backend.texturing.shapes import sphere_with_uvs
+
+CACHE: dict[str, object] = {}
+
+
+@pytest.fixture(scope="module")
+def ball() -> dict[str, np.ndarray]:
+    torch.set_num_threads(1)
+    mesh = sphere_with_uvs(around=16, along=8)
+    assert mesh.uvs is not None
+    return {"vertices": mesh.vertices, "faces": mesh.faces, "uvs": mesh.uvs}
+
+
+def job(tmp_path: Path, inputs: dict[str, np.ndarray], cancel_when=lambda context: False, **fields: object):
+    spec = TextureSpec("a red ball", **{"seed": 1, "effort": 0.01, "texture_size": 64, "views": 3, **fields})
+    context = TerminalContext(tmp_path, cache=CACHE, inputs=inputs, cancel_when=cancel_when)
+    return run(spec, context), context
+
+
+def picture(result) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(result.arrays["base_colour"].tobytes())).convert("RGB"))
+
+
+def test_views_paint_a_texture(ball, tmp_path):
+    result, context = job(tmp_path, ball)
+    assert picture(result).shape == (64, 64, 3) and set(result.arrays) == {"base_colour", "thumbnail"}
+    report = result.report
+    assert report["uv_layer"] == "given" and report["paint"]["views"] == 4 and report["paint"]["seen"] > 0.6
+    assert [stage["name"] for stage in report["stages"]] == ["read the mesh", "read the prompt", "paint", "deliver"]
+    again, _ = job(tmp_path, ball)
+    assert np.array_equal(again.arrays["base_colour"], result.arrays["base_colour"])
+    fractions = [fraction for _, fraction in context.stages]
+    assert fractions == sorted(fractions) and fractions[-1] == 1.0
+
+
+def test_a_mesh_without_uvs_comes_back_with_some(ball, tmp_path):
+    result, _ = job(tmp_path, {name: ball[name] for name in ("vertices", "faces")})
+    assert result.arrays["uvs"].shape == (3 * len(ball["faces"]), 2) and result.report["uv_layer"] == "new"
+
+
+def test_distillation_makes_one_too_and_keeps_what_it_must(ball, tmp_path):
+    old = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    keep = np.zeros((64, 64), np.uint8)
+    keep[:20] = 255
+    files = {"base_colour": png(old), "keep": png(keep)}
+    for engine in ("distillation", "views"):
+        result, _ = job(tmp_path, {**ball, **files}, engine=engine, strength=0.6)
+        made = picture(result)
+        assert np.array_equal(made[:20], old[:20]) and not np.array_equal(made[20:], old[20:]), engine
+
+
+def test_rigs(ball, tmp_path):
+    cameras = orbit_degrees([0, 120, 240], 10.0)
+    given = {**ball, "cameras": cameras.camera_to_world.numpy(), "fields_of_view": cameras.fov_y.numpy()}
+    assert job(tmp_path, given, rig="cameras")[0].report["paint"]["views"] == 3
+    assert job(tmp_path, ball, rig="coverage", at_once=1)[0].report["paint"]["views"] == 3
+    away = given["cameras"].copy()
+    away[:, :3, [0, 2]] *= -1
+    with pytest.raises(BadRequest, match="None of the cameras sees") as caught:
+        job(tmp_path, {**given, "cameras": away}, rig="cameras")
+    assert "turntable" in caught.value.hint
+
+
+def test_cancelling(ball, tmp_path):
+    for engine in ("views", "distillation"):
+        with pytest.raises(Cancelled):
+            job(tmp_path, ball, engine=engine,
+                cancel_when=lambda context: sum(stage == "paint" for stage, _ in context.stages) > 2)
