@@ -368,6 +368,7 @@ class Session:
         if message.state == "SUCCEEDED":
             self._fetch_result(view, message, now)
         elif view.ended:
+            self._post(CTL, Ack(message.job, message.seq))
             self._fail_job(view, message.error or Cancelled())
 
     def _on_ephemeral(self, message: Ephemeral, channel: str, re: bytes, now: float) -> None:
@@ -461,6 +462,7 @@ class Session:
                 self._fail_job(view, problem)
                 return
             view.fraction, view.seconds_left = 1.0, 0.0
+            self._post(CTL, Ack(view.job, message.seq))  # from here on the hub may give the bytes up when they are old
             self.updates.append(JobFinished(view.job, view.result))
 
         for kind in ("preview_mesh", "preview_image"):
