@@ -364,7 +364,6 @@ class Session:
             self._uploads.drop(message.job)
         if view.ended:
             self._requests.forget(("cancel", message.job))
-            self._post(CTL, Ack(message.job, message.seq))
         if message.state == "SUCCEEDED":
             self._fetch_result(view, message, now)
         elif view.ended:
