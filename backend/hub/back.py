@@ -34,6 +34,7 @@ from protocol.errors import (
     MaquetteError,
     NotAllowed,
     OutOfMemory,
+    TimedOut,
     UnknownBlob,
     UnknownSession,
     UnknownType,
@@ -65,6 +66,7 @@ SILENT_SECONDS = 10.0  # without a beat, for a worker whose process cannot be se
 STUCK_SECONDS = 120.0  # without a beat, for a process that is alive: one long call may hold Python's lock
 RETURN_SECONDS = 30.0  # after a restart of the hub, for a worker to come back with its lease
 RESEND_SECONDS = 2.0  # before a lease or a cancel that shows no effect is sent again
+STEP_SECONDS = 900.0  # without a step of its job, for a worker that beats; loading a large prior takes minutes
 TERMINATE_SECONDS = 10.0  # after a cancel, before the process is asked to end (section 9)
 MAX_STILLBORN = 3  # workers in a row that ended before they reported ready, then waiting jobs are told
 KILL_SECONDS = 5.0  # after it was asked to end, before the process is killed
@@ -81,6 +83,8 @@ class _Worker:
     fence: int = 0
     told: float = 0.0  # when the lease or the cancel was last sent
     cancel_at: float | None = None
+    progress: int = -1  # the job's count of steps, and when it last rose
+    moved: float = 0.0
     key: str = ""  # that all its messages must come from
     line: Line | None = None
     streams: Streams = field(default_factory=Streams)
@@ -190,6 +194,7 @@ class Back:
                 continue
             self._orphans.pop(job.id, None)
             worker.job, worker.fence, worker.told = job.id, job.life.fence, 0.0
+            worker.moved = self._clock()
             self.executor.start(job.id, job.life.fence, worker.name, devices_of(job))
             self._remind(job)
         if message.job and (message.job, message.fence) != (worker.job, worker.fence):
@@ -197,7 +202,11 @@ class Back:
         self.dispatch()
 
     def _beat(self, worker: _Worker, message: Beat, id: bytes) -> None:
-        worker.caps.update(state=message.state, memory=message.memory, device_free=message.device_free)
+        worker.caps.update(
+            state=message.state, memory=message.memory, device_free=message.device_free, warm=list(message.warm)
+        )
+        if message.progress != worker.progress or not message.job:
+            worker.progress, worker.moved = message.progress, self._clock()
         holds = (message.job, message.fence)
         if message.job and holds != (worker.job, worker.fence):
             self.port.try_send(worker.peer, WorkerCancel(*holds))  # an old lease: drop it
@@ -347,6 +356,7 @@ class Back:
         if worker is None:
             return
         worker.job, worker.fence, worker.told = job.id, job.life.fence, self._clock()
+        worker.moved = self._clock()
         handle = self.executor.start(job.id, job.life.fence, worker.name, devices_of(job))
         devices = handle.devices if handle is not None else ("",)
         self.port.try_send(
@@ -424,6 +434,13 @@ class Back:
                 self.executor.cancel(worker.name, 0.0)
                 self._lost(worker.name, WorkerCrashed(
                     f"The worker was silent for {now - worker.heard:.0f} seconds.", code=LeaseLost.code
+                ))
+            elif worker.job and now - worker.moved > STEP_SECONDS:  # alive, but it gets nowhere
+                self.executor.cancel(worker.name, KILL_SECONDS)
+                self.port.try_send(worker.peer, WorkerCancel(worker.job, worker.fence))
+                self._lost(worker.name, WorkerCrashed(
+                    f"The job made no step for {STEP_SECONDS / 60:.0f} minutes; its worker was ended.",
+                    code=TimedOut.code,
                 ))
             elif worker.cancel_at is not None and now - worker.cancel_at > TERMINATE_SECONDS:
                 self.executor.cancel(worker.name, KILL_SECONDS)

@@ -24,10 +24,12 @@ from backend.worker.hubs import Hub, HubSource
 from protocol.arrays import Descriptor
 from protocol.errors import Cancelled, LeaseLost, MaquetteError
 from protocol.framing import MAX_FRAME
+from protocol.handshake import HandshakeWatch
 from protocol.worker_messages import WorkerEphemeral
 
 log = logging.getLogger("maquette.worker")
 
+REFUSED_SECONDS = 10.0  # before a hub on another machine that did not let us in is asked again
 LOOK_SECONDS = 0.5  # between looks for a hub while there is none
 OVERDUE_SECONDS = 0.3  # for a job to notice by itself that it should stop
 LOST_SECONDS = 1.0  # without room for one message, then the connection counts as lost
@@ -66,6 +68,7 @@ class Link:
         self._told_lonely = False
         self._lonely_since = clock()
         self._look_at = 0.0
+        self._watch: HandshakeWatch | None = None
         self._unwritable_since: float | None = None
         self._closing = False
         self.gone = threading.Event()  # no hub for too long, or it refused: the process should end
@@ -146,6 +149,7 @@ class Link:
     def show(self, held: Held, message: WorkerEphemeral) -> None:
         """Newest progress or preview."""
         with self._lock:
+            self._talk.progress += 1
             self._talk.show(held, message)
         self._wake()
 
@@ -214,13 +218,13 @@ class Link:
             except Exception:  # the outermost loop of this thread; without it the worker would fall silent
                 log.exception("the link failed")
                 time.sleep(0.5)
-        if self._socket is not None:
-            self._socket.close(linger=0)
+        self._close_socket()
         self._context.term()
 
     def _turn(self, process: psutil.Process) -> None:
         now = self._clock()
         self._look_for_hub(now)
+        self._watch_handshake(now)
         poller = zmq.Poller()
         poller.register(self._wake_out.fileno(), zmq.POLLIN)
         if self._socket is not None:
@@ -296,6 +300,25 @@ class Link:
                 return
             self._talk.outbox.popleft()
 
+    def _close_socket(self) -> None:
+        if self._watch is not None:
+            self._watch.close()
+        if self._socket is not None:
+            self._socket.close(linger=0)
+        self._watch = self._socket = None
+
+    def _watch_handshake(self, now: float) -> None:
+        """Where the hub does not let us in, say so and try again later; libzmq itself gives up then."""
+        if self._watch is None:
+            return
+        self._watch.look()
+        if self._watch.final:
+            log.error("%s", self._watch.trouble)
+            with self._lock:
+                self._close_socket()
+                self._hub = None
+                self._look_at = now + (REFUSED_SECONDS if self._hubs.lasting else LOOK_SECONDS)
+
     def _look_for_hub(self, now: float) -> None:
         """Without a connection, look where the hub is now: a restarted one may listen elsewhere."""
         if self._socket is not None and int(self._socket.getsockopt(zmq.EVENTS)) & zmq.POLLOUT:
@@ -313,8 +336,7 @@ class Link:
             if hub is None or hub == self._hub:
                 return
             self._hub = hub
-            if self._socket is not None:
-                self._socket.close(linger=0)
+            self._close_socket()
             self._socket = self._context.socket(zmq.DEALER)
             for option, value in (
                 (zmq.LINGER, 0), (zmq.IMMEDIATE, 1), (zmq.SNDHWM, 16), (zmq.MAXMSGSIZE, MAX_FRAME),
@@ -324,6 +346,7 @@ class Link:
                 self._socket.setsockopt(option, value)
             if hub.keys is not None:
                 hub.keys.secure(self._socket)
+            self._watch = HandshakeWatch(self._socket, hub.address, hub.keys is not None)
             self._socket.connect(hub.address)
             self._talk.token = hub.token
             self._talk.opened(now)

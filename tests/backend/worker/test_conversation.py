@@ -410,3 +410,33 @@ def test_a_full_disk_costs_checkpoints_not_the_job(bench):
     bench.talk.keep(held, *checkpoint(b"kept"), bench.now)
     bench.rounds(10)
     assert stored(bench, job) == b"kept"
+
+
+def test_alive_but_stuck_is_seen_and_ended_after_a_limit(bench):
+    job = bench.submit()
+    bench.rounds(3)
+    held = bench.lease()
+
+    def beat(seconds):
+        while seconds > 0:
+            bench.round(1.9)
+            seconds -= 1.9
+
+    for _ in range(10):  # slow, but it moves
+        bench.talk.progress += 1
+        beat(200.0)
+    assert bench.state(job) == "RUNNING" and not held.stopped
+    beat(680.0)
+    assert bench.state(job) == "RUNNING"
+    beat(40.0)
+    assert held.stopped
+    (text,) = [one.text for one in bench.store.events_after(job, 0, 50) if one.state == "RETRY_WAIT"]
+    assert "no step for 15 minutes" in text
+
+
+def test_a_worker_says_what_it_keeps_loaded(bench):
+    bench.talk.warm, bench.talk.device_free = ("prior embedded", "prior sd"), 5 << 30
+    bench.talk.beat_soon()
+    bench.rounds(3)
+    (worker,) = bench.back.workers
+    assert worker.caps["warm"] == ["prior embedded", "prior sd"] and worker.caps["device_free"] == 5 << 30
