@@ -54,7 +54,10 @@ def raise_file_limit() -> None:
 @click.option("--keys", type=click.Path(path_type=Path, file_okay=False), default=None,
               help="Folder of the hub's keys. Default: `keys` in the data folder.")
 @click.option("--plain", is_flag=True, help="Do not encrypt; on the loopback interface only.")
-@click.option("--no-worker", is_flag=True, help="Do not start a worker process.")
+@click.option("--no-worker", is_flag=True, help="Do not start worker processes.")
+@click.option("--slots", default="auto", show_default=True,
+              help="Places for workers: auto (one a GPU, or one on the CPU), or cpu:2 for two on the CPU.")
+@click.option("--ray", default="", help="Address of a Ray cluster that runs the workers, or auto; needs the extra ray.")
 @click.option("--drain-seconds", type=click.FloatRange(min=0.0), default=0.0, show_default=True,
               help="How long running jobs may go on when the hub is told to stop; then they store a checkpoint and "
               "wait for the next start. A second Ctrl-C or SIGTERM cuts it short.")
@@ -67,9 +70,9 @@ def raise_file_limit() -> None:
 @click.option("--exit-with-parent", is_flag=True, help="End when the process that started this one has ended.")
 @click.option("--quiet", is_flag=True, help="Log problems only.")
 def serve(data: Path | None, port: int, host: str, back_port: int, keys: Path | None, plain: bool, no_worker: bool,
-          exit_with_parent: bool, quiet: bool,
+          slots: str, ray: str, exit_with_parent: bool, quiet: bool,
           drain_seconds: float, keep_days: float, keep_gb: float, metrics_port: int | None) -> None:
-    """Run a hub, with one worker, until it is told to stop (Ctrl-C or SIGTERM)."""
+    """Run a hub, with one worker a GPU, until it is told to stop (Ctrl-C or SIGTERM)."""
     from backend.hub.collect import Limits
     from backend.hub.server import Hub, HubOptions
 
@@ -86,7 +89,7 @@ def serve(data: Path | None, port: int, host: str, back_port: int, keys: Path | 
     hub = Hub(HubOptions(
         data or default_data_folder(), port, worker=not no_worker, host=host, back_port=back_port, keys=keys,
         limits=Limits(keep_days, int(keep_gb * 1e9)), drain_seconds=drain_seconds,
-        metrics_port=metrics_port, encrypt=not plain,
+        metrics_port=metrics_port, encrypt=not plain, slots=slots, ray=ray,
     ))
     if not quiet:
         click.echo(f"hub at {hub.info.address}, data in {hub.options.data}")
@@ -94,11 +97,24 @@ def serve(data: Path | None, port: int, host: str, back_port: int, keys: Path | 
 
 
 @click.command()
+@click.option("--hub", type=click.Path(path_type=Path, dir_okay=False, exists=True), default=None,
+              help="File with the pairing string of a hub on another machine (mode 0600).")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
-              help="Data folder of the hub to work for. Default: this user's data folder.")
-@click.option("--name", default="", help="Name of this worker; a new one each time.")
-def worker(data: Path | None, name: str) -> None:
-    """Run one more worker for a hub of this machine (`serve` starts one by itself)."""
+              help="Data folder of the hub of this machine, or, with --hub, where logs and scratch files go.")
+@click.option("--slots", default="auto", show_default=True,
+              help="With --hub: auto (one worker a GPU, or one on the CPU), or cpu:2 for two on the CPU.")
+@click.option("--name", default="", help="Without --hub: name of this worker; a new one each time.")
+def worker(hub: Path | None, data: Path | None, slots: str, name: str) -> None:
+    """Work for a hub on another machine; or run one more worker for a hub of this one (`serve` starts its own)."""
+    if hub is not None:
+        from backend.worker.machine import work_for
+
+        logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+        stop_asked: list[int] = []
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda number, frame: stop_asked.append(number))
+        work_for(hub, data or default_data_folder() / "worker", slots, lambda: not stop_asked)
+        return
     from backend.worker.__main__ import main
 
     arguments = ["--data", str(data or default_data_folder()), *(["--name", name] if name else [])]
