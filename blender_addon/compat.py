@@ -96,12 +96,14 @@ def prompt_box(layout: Any, data: Any, name: str, placeholder: str) -> bool:
 
 
 def picture_drop(name: str, operator: Any) -> tuple[type, ...]:
-    """A handler that lets pictures be dropped into the sidebar's viewport for `operator`; none before Blender 4.1."""
+    """A handler that lets pictures be dropped on the sidebar for `operator`; in the viewport itself they mean what they
+    always mean. None before Blender 4.1."""
     if not hasattr(bpy.types, "FileHandler"):
         return ()
 
     def poll_drop(cls: Any, context: Any) -> bool:
-        return context.area is not None and context.area.type == "VIEW_3D" and operator.poll(context)
+        viewport = context.area is not None and context.area.type == "VIEW_3D"
+        return viewport and context.region is not None and context.region.type == "UI"
 
     members = {
         "bl_idname": name,

@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from . import notes
+
 KEPT_RECORDS = 500
 """The oldest ended ones beyond this number are deleted with their pictures."""
 OPEN = "OPEN"
@@ -142,8 +144,10 @@ class History:
         return self.folder / f"{job}.png"
 
     def set_picture(self, job: str, png: bytes) -> Path:
-        """Keep a thumbnail; png: a whole PNG file."""
-        path = self.picture(job)
+        """Keep a thumbnail with a note of how it was made; png: a whole PNG file."""
+        path, record = self.picture(job), self._records.get(job)
+        if record is not None:
+            png = notes.write(png, {"kind": record.kind, "spec": record.spec, "seed": record.seed})
         temporary = path.with_suffix(f".{os.getpid()}p")
         temporary.write_bytes(png)
         os.replace(temporary, path)

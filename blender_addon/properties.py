@@ -182,7 +182,7 @@ class MaquetteProperties(bpy.types.PropertyGroup):
         soft_max=4.0,
     )
     texture_size: bpy.props.EnumProperty(
-        name="Texture",
+        name="Texture Size",
         description="Side of the square texture, pixels",
         items=TEXTURE_SIZES,
         default="0",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bpy
 
-from .. import compat, kinds, link, scripting, wire
+from .. import compat, kinds, link, notes, recall, scripting, wire
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
@@ -102,26 +102,28 @@ class MAQUETTE_OT_prompt_field(bpy.types.Operator):
 
 class MAQUETTE_OT_take_picture(bpy.types.Operator):
     bl_idname = "maquette.take_picture"
-    bl_label = "Use as Picture for Maquette"
-    bl_description = "Let this picture say what is meant"
-    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
+    bl_label = "Take over into Maquette"
+    bl_description = "Take prompt and settings out of a picture that Maquette made, or show what is meant by it"
+    bl_options = {"REGISTER", "UNDO"}
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
 
-    @classmethod
-    def poll(cls, context):
-        if not kinds.chosen(context.scene.maquette).uses_picture:
-            cls.poll_message_set("This kind of work looks at no picture")
-            return False
-        return True
-
     def execute(self, context):
+        properties = context.scene.maquette
+        path = Path(bpy.path.abspath(self.filepath))
         try:
-            image = bpy.data.images.load(self.filepath, check_existing=True)
-        except RuntimeError as error:
-            self.report({"ERROR"}, str(error).strip())
+            with path.open("rb") as file:
+                note = notes.read(file.read(2 * notes.LIMIT))
+        except OSError as error:
+            self.report({"ERROR"}, f"The picture cannot be read: {error}")
             return {"CANCELLED"}
-        context.scene.maquette.picture = image
+        if note is not None and isinstance(note.get("spec"), dict):
+            recall.fill(properties, str(note.get("kind", "")), note["spec"], note.get("seed"))
+        elif kinds.chosen(properties).uses_picture:
+            properties.picture = bpy.data.images.load(str(path), check_existing=True)
+        else:
+            self.report({"WARNING"}, "Maquette has not made this picture, and this kind of work looks at none")
+            return {"CANCELLED"}
         return {"FINISHED"}
 
 

@@ -3,7 +3,7 @@
 
 import bpy
 
-from .. import assets, kinds, link, scripting, wire
+from .. import assets, link, recall, scripting, wire
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
@@ -21,29 +21,8 @@ class MAQUETTE_OT_reuse(bpy.types.Operator):
         if record is None:
             self.report({"ERROR"}, "The history has no such job any more")
             return {"CANCELLED"}
-        fill(context.scene.maquette, record)
+        recall.fill(context.scene.maquette, record.kind, record.spec, record.seed)
         return {"FINISHED"}
-
-
-def fill(properties, record) -> None:
-    """The panel as it stood when the job was asked for. What the panel cannot hold stays as it is."""
-    if any(one.kind == record.kind for one in kinds.offered()):
-        properties.kind = record.kind
-    properties.prompt_text = None
-    values = dict(record.spec, object_name=record.spec.get("name", ""))
-    seed = record.seed if record.seed is not None else values.get("seed")
-    values.pop("seed", None)
-    for name, value in values.items():
-        known = properties.bl_rna.properties.get(name)
-        if known is None or value is None or name == "name":
-            continue
-        if known.type == "ENUM":
-            if str(value) in known.enum_items:
-                setattr(properties, name, str(value))
-        elif known.type in ("STRING", "FLOAT", "INT", "BOOLEAN"):
-            setattr(properties, name, value)
-    if seed is not None and 0 <= seed <= link.SEED_LIMIT:
-        properties.seed, properties.randomise = seed, False
 
 
 class MAQUETTE_OT_vary(bpy.types.Operator):

@@ -52,11 +52,8 @@ def matching(search: str) -> list:
 
 
 def draw_record(box, context, record) -> None:
-    row = box.row()
     picture = thumbnails.icon(record.id, link.current().history.picture(record.id))
-    if picture:
-        row.column().template_icon(picture, scale=PICTURE_SCALE)
-    column = row.column(align=True)
+    column = parts.beside_picture(box, picture, PICTURE_SCALE)
     column.label(text=str(record.spec.get("prompt") or record.title), icon=ICONS.get(record.state, "NONE"),
                  translate=False)
     facts = [str(record.spec.get("preset", ""))]

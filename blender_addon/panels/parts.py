@@ -8,6 +8,9 @@ from .. import words
 PIXELS_A_LETTER = 7.0
 """Width of a letter at a resolution scale of 1, a little generous, so that wrapped lines are not cut."""
 
+PICTURE_SHARE = 0.24
+"""Of the sidebar's width, for a picture."""
+
 
 class Sidebar:
     bl_space_type = "VIEW_3D"
@@ -47,3 +50,12 @@ def form(layout):
     column.use_property_split = True
     column.use_property_decorate = False
     return column
+
+
+def beside_picture(box, icon: int, scale: float):
+    """A column for text, with a picture on its left where there is one (icon: its number, 0 for none)."""
+    if not icon:
+        return box.column(align=True)
+    split = box.split(factor=PICTURE_SHARE)
+    split.column().template_icon(icon, scale=scale)
+    return split.column(align=True)

@@ -27,11 +27,8 @@ class MAQUETTE_PT_jobs(parts.Sidebar, bpy.types.Panel):
 
 def draw_job(box, context, job) -> None:
     """One job: picture and prompt, then what it does, made, or died of."""
-    row = box.row()
     picture = thumbnails.icon(job.id, link.current().history.picture(job.id))
-    if picture:
-        row.column().template_icon(picture, scale=PICTURE_SCALE)
-    column = row.column()
+    column = parts.beside_picture(box, picture, PICTURE_SCALE)
     head = column.row(align=True)
     head.label(text=job.prompt, icon=ICONS.get(job.state, "SORTTIME"), translate=False)
     if not job.over:

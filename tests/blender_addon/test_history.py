@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 
+from blender_addon import notes
 from blender_addon.history import KEPT_RECORDS, History, Record, estimate, lives
 from blender_addon.results import SLICE, Results
 
@@ -167,3 +168,34 @@ def test_a_damaged_copy_is_none(tmp_path):
     assert kept.load("a" * 32) is None
     kept.drop("a" * 32)
     assert list(tmp_path.iterdir()) == []
+
+
+# --- notes in pictures ------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_of_the_history_says_how_it_was_made(tmp_path, make_png):
+    history = History(tmp_path)
+    history.put(record(1, seed=9))
+    plain = make_png(np.full((4, 4, 3), 7, np.uint8))
+    path = history.set_picture(f"{1:032x}", plain)
+    note = notes.read(path.read_bytes())
+    assert note == {"kind": "text_to_3d", "spec": record(1).spec, "seed": 9}
+    assert notes.read(plain) is None and len(path.read_bytes()) > len(plain)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda png: b"", lambda png: b"GIF89a", lambda png: png[:40], lambda png: png.replace(b'{"a"', b'{{"a'),
+        lambda png: png[:33] + b"\xff\xff\xff\xff" + png[37:],
+    ],
+)
+def test_a_damaged_picture_has_no_note_and_raises_nothing(make_png, damage):
+    png = notes.write(make_png(np.zeros((2, 2, 3), np.uint8)), {"a": 1})
+    assert notes.read(png) == {"a": 1} and notes.read(damage(png)) is None
+
+
+def test_what_is_no_picture_or_too_long_stays_as_it_is(make_png):
+    png = make_png(np.zeros((2, 2, 3), np.uint8))
+    assert notes.write(b"no picture", {"a": 1}) == b"no picture"
+    assert notes.write(png, {"a": "x" * notes.LIMIT}) == png

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import addon_utils
 import bpy
+import numpy as np
 import pytest
 
-from blender_addon import link, panels, wire, words
+from blender_addon import history, kinds, link, panels, preferences, thumbnails, wire, words
 from blender_addon.apply.placement import Place
 from blender_addon.jobs import Job
 
@@ -23,7 +25,7 @@ class Recorder:
     def _child(self, **_):
         return Recorder(self.written)
 
-    row = column = box = grid_flow = _child
+    row = column = box = grid_flow = split = _child
 
     def label(self, text="", icon="NONE", translate=True):
         self._known_icon(icon)
@@ -115,3 +117,105 @@ def test_a_problem_of_the_connection_is_explained(addon):
 )
 def test_durations(seconds, text):
     assert words.duration(seconds) == text
+
+
+# --- the kind switch, the prompt, the estimate ------------------------------------------------------------------------
+
+
+def test_the_kinds_that_the_protocol_knows_are_offered_and_no_others(addon, monkeypatch):
+    assert "<kind>" in drawn()
+    assert [one.kind for one in kinds.offered()] == [one.kind for one in kinds.KINDS if one.kind in wire.specs.KINDS]
+    monkeypatch.setattr(wire.specs, "KINDS", {"text_to_3d": wire.specs.TextTo3DSpec})
+    assert [one.kind for one in kinds.offered()] == ["text_to_3d"] and "<kind>" not in drawn()
+
+
+def test_a_kind_shows_only_the_settings_that_matter_to_it(addon):
+    properties = bpy.context.scene.maquette
+    assert "<size_metres>" in drawn() and "<uvs>" not in drawn() and "<rig>" not in drawn()
+    properties.kind = "texture"
+    assert "<size_metres>" not in drawn() and "<uvs>" in drawn() and "<rig>" in drawn()
+
+
+def test_a_text_block_is_the_prompt_where_one_is_chosen(addon):
+    properties = bpy.context.scene.maquette
+    properties.prompt = "a short one"
+    assert bpy.ops.maquette.prompt_block() == {"FINISHED"}
+    block = properties.prompt_text
+    assert block.as_string() == "a short one" and "<prompt_text>" in drawn() and "<prompt>" not in drawn()
+    block.clear()
+    block.write("a red  mushroom\nwith white spots\n")
+    assert kinds.chosen(properties).spec(bpy.context, properties).prompt == "a red mushroom with white spots"
+    assert bpy.ops.maquette.prompt_field() == {"FINISHED"}
+    assert properties.prompt == "a red mushroom with white spots" and properties.prompt_text is None
+
+
+def test_the_estimate_comes_from_what_was_measured_here(addon):
+    properties = bpy.context.scene.maquette
+    properties.prompt = "a tall tower"
+    assert "Not measured here yet" in drawn()
+    spec = wire.specs.TextTo3DSpec("a vase").to_map()
+    link.current().history.put(history.Record("a" * 32, "text_to_3d", spec, "a vase", created=1.0, seconds=80.0))
+    assert "About 80 s" in drawn()
+    properties.effort = 3.0
+    assert "About 4 min" in drawn()
+    properties.preset = "paper"
+    assert "Not measured here yet" in drawn()
+
+
+def test_the_place_in_the_queue_and_the_pause_are_shown(addon):
+    job = add_job("QUEUED", position=3)
+    assert "waiting its turn, 3 before it" in drawn() and "[maquette.pause]" in drawn()
+    job.position = 0
+    assert "waiting its turn, next" in drawn()
+    job.state = "PAUSED"
+    assert "[maquette.resume]" in drawn() and "[maquette.pause]" not in drawn()
+
+
+# --- the history ------------------------------------------------------------------------------------------------------
+
+
+def test_the_history_has_pages_pictures_and_a_search(addon, make_png, monkeypatch):
+    # Without a window Blender gives every picture the icon number 0.
+    monkeypatch.setattr(thumbnails, "icon", lambda job, path: int(path.exists()))
+    pages = link.current().history
+    for number in range(8):
+        spec = wire.specs.TextTo3DSpec(f"tower number {number}").to_map()
+        pages.put(history.Record(f"{number:032x}", "text_to_3d", spec, "", created=float(number), state="DONE", seed=5))
+    pages.set_picture(f"{7:032x}", make_png(np.full((8, 8, 3), 99, np.uint8)))
+    seen = drawn()
+    assert "tower number 7" in seen and "tower number 1" not in seen and "1 / 2" in seen
+    assert seen.count("<picture>") == 1
+    assert all(f"[maquette.{name}]" in seen for name in ("reuse", "vary", "bring", "delete"))
+    assert bpy.ops.maquette.page(step=1) == {"FINISHED"}
+    assert "tower number 1" in drawn() and "tower number 7" not in drawn()
+    bpy.context.window_manager.maquette.search = "NUMBER 3"
+    assert "tower number 3" in drawn() and "tower number 7" not in drawn()
+    bpy.context.window_manager.maquette.search = "castle"
+    assert "Nothing here" in drawn()
+
+
+def test_the_status_bar_tells_progress_and_for_a_while_the_end(addon):
+    from blender_addon.panels import connection
+
+    assert connection.status_line() is None
+    job = add_job("RUNNING", stage="coarse", fraction=0.5, seconds_left=20.0)
+    assert connection.status_line() == ("Maquette: 50% coarse, 20 s left", "SORTTIME")
+    now = link.current()._clock()
+    link.current().jobs.delivered(job, "Tall tower", now)
+    link.current()._tell(job, True)
+    assert connection.status_line() == ("Maquette: Tall tower is done", "CHECKMARK")
+    link.current().notice = ("Tall tower", True, now - 60.0)
+    assert connection.status_line() is None
+
+
+def test_the_preferences_are_drawn():
+    from blender_addon.panels import settings
+
+    assert addon_utils.enable("blender_addon", default_set=True) is not None
+    try:
+        recorder = Recorder()
+        settings.draw(recorder, bpy.context, preferences.settings())
+    finally:
+        addon_utils.disable("blender_addon", default_set=True)
+    for part in ("<pairing>", "<source>", "[maquette.install]", "<cache_megabytes>", "[maquette.paste_pairing]"):
+        assert part in recorder.written

@@ -203,3 +203,41 @@ def test_pictures_of_a_running_job_are_kept(fake_hub):
     job = link.current().jobs.get(handle.id)
     pump_until(lambda: job.pictures > 0)
     assert link.current().history.picture(handle.id).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_dropped_picture_brings_its_prompt_back(fake_hub, tmp_path, make_png):
+    handle = scripting.generate("wait", seed=21, effort=0.5)
+    job = link.current().jobs.get(handle.id)
+    pump_until(lambda: job.pictures > 0)
+    handle.cancel()
+    path = tmp_path / "dropped.png"
+    path.write_bytes(link.current().history.picture(handle.id).read_bytes())
+    properties = bpy.context.scene.maquette
+    assert bpy.ops.maquette.take_picture(filepath=str(path)) == {"FINISHED"}
+    assert (properties.prompt, properties.seed, properties.effort) == ("wait", 21, 0.5)
+    path.write_bytes(make_png(np.zeros((2, 2, 3), np.uint8)))
+    assert bpy.ops.maquette.take_picture(filepath=str(path)) == {"CANCELLED"}  # says that it carries nothing
+    assert bpy.types.MAQUETTE_FH_picture.bl_import_operator == "maquette.take_picture"
+
+
+@pytest.mark.parametrize("moment", ["pressed", "connected", "running", "preview", "fetching", "done"])
+def test_blender_may_end_at_any_moment_of_a_job(fake_hub, moment):
+    handle = scripting.generate("slow ball")
+    job = link.current().jobs.get(handle.id)
+    reached = {
+        "pressed": lambda: True, "connected": lambda: link.current().state is link.State.CONNECTED,
+        "running": lambda: job.state == "RUNNING", "preview": lambda: preview.find(job.id) is not None,
+        "fetching": lambda: job.state == "SUCCEEDED" or job.over, "done": lambda: job.over,
+    }[moment]
+    pump_until(reached)
+    begin = time.monotonic()
+    reopen()
+    assert time.monotonic() - begin < 5.0
+    record = link.current().history.get(handle.id)
+    assert record is not None and (not record.open or record.owner == 0)
+    taken = scripting.take_up()
+    assert [one.id for one in taken] == ([handle.id] if record.open else [])
+    if taken:
+        link.current().wait(handle.id, timeout=20.0)
+        assert link.current().history.get(handle.id).state == "KEPT"  # its file was never saved, so it is gone
+        assert scripting.bring(handle.id).wait(timeout=20.0).name == "Slow ball"
