@@ -230,17 +230,16 @@ class Accounts:
 
         A name that is not registered has what an artist has.
         """
-        account = OWNER if name == LOCAL else self._users.get(name) or Account(name, "artist", BY_ROLE["artist"])
-        quotas = account.quotas
-        self.check_job_bytes(account, input_bytes, "inputs")
-        waiting = self.open_jobs(account.name)
+        quotas = self._quotas(name)
+        self.check_job_bytes(name, input_bytes, "inputs")
+        waiting = self.open_jobs(name)
         if quotas.queued_jobs and waiting >= quotas.queued_jobs:
             raise _exceeded(
                 f"{waiting} of your jobs have not ended, at most {quotas.queued_jobs} are allowed.",
                 "Wait for some to end, or cancel some.", "queued_jobs", quotas.queued_jobs, waiting,
             )
         if quotas.gpu_seconds:
-            used = self.seconds_today(account.name)
+            used = self.seconds_today(name)
             if used >= quotas.gpu_seconds:
                 raise _exceeded(
                     f"Your jobs used {used:,.0f} seconds of the devices in the last 24 hours, {quotas.gpu_seconds:,} "
@@ -248,7 +247,7 @@ class Accounts:
                     int(used),
                 )
         if quotas.stored_bytes:
-            stored = self.stored_bytes(account.name) + input_bytes
+            stored = self.stored_bytes(name) + input_bytes
             if stored >= quotas.stored_bytes:
                 raise _exceeded(
                     f"Your results take {stored / 1e6:,.0f} MB at the hub, {quotas.stored_bytes / 1e6:,.0f} MB are "
@@ -262,9 +261,13 @@ class Accounts:
             account = OWNER if name == LOCAL else self.account(name)
             require_lead(account, f"the class {priority}")
 
-    def check_job_bytes(self, account: Account, size: int, what: str) -> None:
+    def _quotas(self, name: str) -> Quotas:
+        account = OWNER if name == LOCAL else self._users.get(name)
+        return account.quotas if account is not None else BY_ROLE["artist"]
+
+    def check_job_bytes(self, name: str, size: int, what: str) -> None:
         """Whether one job may have so many bytes of `what` (inputs or result). Raises QuotaExceeded."""
-        limit = account.quotas.job_bytes
+        limit = self._quotas(name).job_bytes
         if limit and size > limit:
             raise _exceeded(
                 f"The job's {what} have {size / 1e6:,.0f} MB, at most {limit / 1e6:,.0f} MB are allowed.",
@@ -291,8 +294,9 @@ class Accounts:
         """Seconds of devices that the user's jobs used in the last 24 hours, those that run included."""
         now = self._clock()
         row = self._store.db.execute(
-            "SELECT sum((coalesce(ended, ?) - max(began, ?)) * devices) FROM attempts JOIN jobs ON jobs.id=attempts.job "
-            "WHERE user=? AND coalesce(ended, ?)>?", (now, now - DAY, name, now, now - DAY),
+            "SELECT sum((coalesce(ended, ?) - max(began, ?)) * devices) FROM attempts "
+            "JOIN jobs ON jobs.id=attempts.job WHERE user=? AND coalesce(ended, ?)>?",
+            (now, now - DAY, name, now, now - DAY),
         ).fetchone()
         return float(row[0] or 0.0)
 

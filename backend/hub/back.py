@@ -34,6 +34,7 @@ from protocol.errors import (
     MaquetteError,
     NotAllowed,
     OutOfMemory,
+    QuotaExceeded,
     TimedOut,
     UnknownBlob,
     UnknownSession,
@@ -249,7 +250,12 @@ class Back:
             for one in message.arrays:
                 if not self.blobs.has(one.hash):
                     raise UnknownBlob(f"Array {one.name} was not uploaded.", detail={"hash": one.hash})
-            self.desk.apply(job, Done(), message.arrays)
+            try:
+                self.gate.accounts.check_job_bytes(job.user, sum(one.size for one in message.arrays), "result")
+            except QuotaExceeded as problem:
+                self.desk.apply(job, Failure(problem))
+            else:
+                self.desk.apply(job, Done(), message.arrays)
         self._free(worker, message.job, message.fence, id)
 
     def _failed(self, worker: _Worker, message: Failed, id: bytes) -> None:

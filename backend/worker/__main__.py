@@ -36,7 +36,10 @@ def main(arguments: list[str]) -> int:
         hubs = KnownHub(Hub.from_line(sys.stdin.readline()))
         end_with(sys.stdin)
     elif options.hub:
-        hubs = KnownHub(paired(read_pairing_file(Path(options.hub))))
+        pairing = read_pairing_file(Path(options.hub))
+        hubs = KnownHub(paired(pairing))
+        if not options.name.startswith(f"{pairing.name}-"):  # as the hub demands of this machine's workers
+            options.name = f"{pairing.name}-{options.name}"
     options.data.mkdir(parents=True, exist_ok=True)
     return Worker(
         hubs, options.data, options.name, most_jobs=options.most_jobs, alone_seconds=options.alone_seconds

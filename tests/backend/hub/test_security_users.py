@@ -6,7 +6,9 @@ Another user's job and a job that does not exist get the same answer, word for w
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import zmq
 
 from backend.hub import audit, front, gate
 from backend.hub.accounts import Accounts
@@ -14,11 +16,15 @@ from protocol import framing
 from protocol.arrays import describe, inline
 from protocol.client import new_job_id
 from protocol.errors import Cancelled, NotAllowed, QuotaExceeded, TooFast, UnknownBlob, UnknownJob, UnknownSession
+from protocol.fields import read
 from protocol.keys import KeyPair
 from protocol.manage import Manage, Managed
 from protocol.messages import (
     Accepted,
+    Ack,
     BlobGet,
+    BlobOk,
+    BlobPut,
     Cancel,
     Chunk,
     Continue,
@@ -40,7 +46,7 @@ from protocol.messages import (
     Welcome,
 )
 from protocol.updates import ConnectionState
-from protocol.worker_messages import WorkerEphemeral
+from protocol.worker_messages import HUB_TO_WORKER, Lease, Ready, Result, WorkerEphemeral, WorkerEvent
 
 SPEC = TextTo3DSpec("a chair")
 
@@ -100,8 +106,6 @@ def test_another_users_bytes_are_unknown(bench, raw_as, ann_job):
 
 
 def test_another_users_preview_is_unknown(bench, raw_as):
-    import numpy as np
-
     ann = bench.person("ann")
     job = ann.submit(SPEC)
     bench.until(lambda: ann.jobs[job].seq == 1)
@@ -293,3 +297,33 @@ def test_accounts_survive_a_restart_and_so_do_paired_clients(bench):
 def test_welcome_says_who_one_is(bench, raw_as):
     assert type(raw_as(bench.enrol("ann")).welcome) is Welcome
     assert raw_as(bench.enrol("ann")).welcome.user == "ann" and raw_as(None).welcome.user == "local"
+
+
+def test_a_result_larger_than_allowed_fails_the_job(bench):
+    """From a worker's own words: ready, leased, started, uploaded, done."""
+    ann = bench.person("ann", job_bytes=1000)
+    job = ann.submit(SPEC)
+    bench.until(lambda: ann.jobs[job].seq == 1)
+    with zmq.Context() as context, context.socket(zmq.DEALER) as worker:
+        worker.linger = 0
+        bench.hub.info.worker_keys.secure(worker)
+        worker.connect(bench.hub.info.back_address)
+
+        def say(message, awaited):
+            worker.send_multipart(framing.encode(message.to_envelope(id=bytes(16))))
+            for _ in range(500):
+                bench.hub.turn(0.005)
+                while worker.poll(0):
+                    found = read(framing.decode(worker.recv_multipart()), HUB_TO_WORKER)
+                    if type(found) is awaited:
+                        return found
+            raise AssertionError(f"no {awaited.__name__} came")
+
+        lease = say(Ready("local-1", 1, "test", 1, 1, {}), Lease)
+        say(WorkerEvent(lease.job, lease.fence, 1, "started"), Ack)
+        one, data = describe("report", np.zeros(1001, np.uint8))
+        assert say(BlobPut(one.hash, 0, one.size, (data,)), BlobOk).complete
+        say(Result(lease.job, lease.fence, (one,)), Ack)
+    bench.until(lambda: ann.jobs[job].over)
+    error = ann.jobs[job].error
+    assert type(error) is QuotaExceeded and error.detail == {"quota": "job_bytes", "limit": 1000, "got": 1001}
