@@ -111,7 +111,6 @@ def test_from_init_to_revocation(tmp_path, maquette):
 
 def test_wrong_usage_says_what_to_do(tmp_path, maquette):
     at = ("--data", tmp_path / "data")
-    assert "maquette keys init" in maquette("serve", "--host", "0.0.0.0", *at, code=2)[1]
     assert "maquette keys init" in maquette("keys", "pair", "ann", *at, code=2)[1]
     assert "host:port" in maquette("keys", "init", "--address", "a b", *at, code=2)[1]
     assert not (tmp_path / "data" / "keys").exists()
