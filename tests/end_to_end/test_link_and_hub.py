@@ -18,7 +18,7 @@ os.environ.setdefault("BLENDER_USER_RESOURCES", tempfile.mkdtemp(prefix="maquett
 import bpy  # noqa: E402
 
 import blender_addon  # noqa: E402
-from blender_addon import connection, link, scripting  # noqa: E402
+from blender_addon import compat, connection, link, scripting  # noqa: E402
 from blender_addon.apply import preview  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,6 +87,33 @@ def test_a_killed_hub_is_started_again_and_the_job_goes_on(addon, monkeypatch):
     handle.cancel()
     pump_until(lambda: job.over, 30.0)
     assert job.state == "CANCELLED"
+
+
+@pytest.mark.slow
+def test_a_job_outlives_blender_and_a_pause(addon, tmp_path, monkeypatch):
+    monkeypatch.setattr(compat, "user_folder", lambda package, name: tmp_path / "user" / name)
+    blender_addon.unregister()
+    blender_addon.register()
+    path = str(tmp_path / "scene.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    handle = scripting.generate("a red mushroom", seed=1, effort=0.02, texture_size=64, place=(1.0, 0.0, 0.0))
+    job = link.current().jobs.get(handle.id)
+    pump_until(lambda: job.state == "RUNNING", START_LIMIT_S)
+    handle.pause()
+    pump_until(lambda: job.state == "PAUSED" or job.over, 60.0)
+    paused = not job.over
+    if paused:
+        handle.resume()
+        pump_until(lambda: job.state != "PAUSED", 30.0)
+    blender_addon.unregister()  # Blender ends, and its hub with it
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    blender_addon.register()
+    bpy.ops.wm.open_mainfile(filepath=path)
+    taken = scripting.take_up()
+    assert paused and [one.id for one in taken] == [handle.id]
+    item = taken[0].wait(START_LIMIT_S)
+    assert item.name == "Red mushroom" and item.location.x == 1.0 and len(item.data.polygons) > 0
+    assert link.current().history.get(handle.id).state == "DONE"
 
 
 def test_disabling_the_addon_ends_all_its_processes(addon):
