@@ -62,7 +62,7 @@ class LocalHub:
         self.log = folder / "hub.log"
         self.connection_file = folder / wire.local.FILE_NAME
         self._started = time.monotonic()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.connection_file.unlink(missing_ok=True)  # left by a hub that crashed; a living one was asked before
         command = [python, "-m", "backend.cli", "serve", "--data", str(folder), "--exit-with-parent"]
         environment = {key: value for key, value in variables.items() if key != "PYTHONHOME"}

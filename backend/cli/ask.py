@@ -29,7 +29,7 @@ def manage(data: Path, action: str, values: dict[str, Any]) -> dict[str, Any]:
     """Carry out an action of `backend.hub.manage`. Raises its errors, NotConnected, TimedOut."""
     from backend.hub.server import lock_folder
 
-    data.mkdir(parents=True, exist_ok=True)
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
         lock = lock_folder(data)
     except NotAllowed:

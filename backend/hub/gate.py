@@ -59,9 +59,10 @@ class Gate:
         return account
 
     def refused(self, user: str, what: str, about: str = "", key: str = "", detail: str = "") -> None:
-        """Write a refusal into the audit log, at a bounded rate."""
+        """Write a refusal into the audit log and the hub's log, at a bounded rate."""
         if not self._refusals.allow():
             return
+        log.info("%s: %s %s %s", what, user or "-", about, detail)
         try:
             with self._store.acting(key):
                 self._store.audit(user, what, about, detail)

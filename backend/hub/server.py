@@ -96,7 +96,7 @@ class Hub:
         self._clock = clock
         own_keys = keys.load(options.keys_folder)
         keys.require_for(options.host, own_keys if options.encrypt else None, options.keys_folder)
-        options.data.mkdir(parents=True, exist_ok=True)
+        options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = lock_folder(options.data)
         self.store = Store(options.data / "hub.sqlite", time.time)
         self.epoch = self.store.begin_epoch()

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import zmq
 
-from protocol.keys import KEY_BYTES, fingerprint
+from protocol.keys import KEY_BYTES
 
 log = logging.getLogger("maquette.hub")
 
@@ -77,9 +77,7 @@ class Doorkeeper:
         key = credentials[0].hex()
         if not self._knows(place, key):
             self.refused += 1
-            where = address.decode("ascii", "replace")
-            log.info("refused key %s from %s at %s", fingerprint(credentials[0]), where, place)
-            self._on_refused(place, key, where)
+            self._on_refused(place, key, address.decode("ascii", "replace"))
             return [VERSION, number, b"400", b"not let in", b"", b""]
         self.admitted += 1
         return [VERSION, number, b"200", b"welcome", key.encode(), b""]

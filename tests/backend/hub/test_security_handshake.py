@@ -450,3 +450,10 @@ def test_an_unencrypted_loopback_still_wants_the_secret(tmp_path):
                 client.poll()
         assert type(wrong.problem) is NotAllowed and not hub.info.server_key
     hub.stop()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+def test_a_new_data_folder_is_private(tmp_path):
+    """It holds everybody's prompts and results."""
+    Hub(HubOptions(tmp_path / "data", worker=False)).stop()
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
