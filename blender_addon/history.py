@@ -9,6 +9,7 @@ ask the hub. No bpy here. Every file is replaced in one step; one that cannot be
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from . import notes
+
+log = logging.getLogger(__name__)
 
 KEPT_RECORDS = 500
 """The oldest ended ones beyond this number are deleted with their pictures."""
@@ -117,10 +120,7 @@ class History:
         """Write one down, over an older one of the same job."""
         self._records[record.id] = record
         in_step = self._stamp() == self._seen
-        path = self.folder / f"{record.id}.json"
-        temporary = path.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(asdict(record), ensure_ascii=False), encoding="utf-8")
-        os.replace(temporary, path)
+        self._write(self.folder / f"{record.id}.json", json.dumps(asdict(record), ensure_ascii=False).encode())
         if in_step:
             self._seen = self._stamp()
         if len(self._records) > KEPT_RECORDS:
@@ -148,10 +148,18 @@ class History:
         path, record = self.picture(job), self._records.get(job)
         if record is not None:
             png = notes.write(png, {"kind": record.kind, "spec": record.spec, "seed": record.seed})
-        temporary = path.with_suffix(f".{os.getpid()}p")
-        temporary.write_bytes(png)
-        os.replace(temporary, path)
+        self._write(path, png)
         return path
+
+    @staticmethod
+    def _write(path: Path, data: bytes) -> None:
+        """Replace a file in one step. A full disk costs this entry its place after a restart, and never a job."""
+        temporary = path.with_name(f"{path.name}.{os.getpid()}")
+        try:
+            temporary.write_bytes(data)
+            os.replace(temporary, path)
+        except OSError as error:
+            log.warning("the history could not be written: %s", error)
 
     def orphans(self, hub: str, mine: int) -> list[Record]:
         """Jobs of this hub that run without a Blender that minds them, oldest first. mine: the own process id."""

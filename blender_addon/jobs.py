@@ -6,12 +6,15 @@ No bpy, no socket, no clock: the table can be tested and replayed by itself. Sce
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import wire
 from .apply.placement import Place
+
+log = logging.getLogger(__name__)
 
 WORDS = {
     "WAITING": "waiting for the hub",
@@ -196,6 +199,36 @@ class JobTable:
         """The job ended without a result; somebody's wish is told apart from a fault."""
         job.state = "CANCELLED" if isinstance(error, wire.errors.Cancelled) else "FAILED"
         job.error, job.seconds_left, job.ended, job.outcome = error, None, now, None
+
+
+class Watchers:
+    """Functions of scripts that are called when a job has moved on."""
+
+    def __init__(self) -> None:
+        self._callbacks: dict[str, list[Callable[[Job], None]]] = {}
+        self._seen: dict[str, tuple[str, str, float]] = {}
+
+    def add(self, job_id: str, callback: Callable[[Job], None]) -> None:
+        self._callbacks.setdefault(job_id, []).append(callback)
+
+    def call(self, jobs: JobTable) -> None:
+        """Call those whose job has another state, stage or fraction than at the last call, once more at its end."""
+        for job_id in list(self._callbacks):
+            job = jobs.get(job_id)
+            if job is not None:
+                now = (job.state, job.stage, job.fraction)
+                if self._seen.get(job_id) == now:
+                    continue
+                self._seen[job_id] = now
+                for callback in list(self._callbacks[job_id]):
+                    try:
+                        callback(job)
+                    except Exception:  # a script's fault must not keep results from the scene
+                        log.exception("a callback of job %s failed", job_id)
+                        self._callbacks[job_id].remove(callback)
+            if job is None or job.over:
+                del self._callbacks[job_id]
+                self._seen.pop(job_id, None)
 
 
 def latest_previews(updates: list[Any]) -> list[Any]:

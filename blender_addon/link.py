@@ -23,13 +23,11 @@ import numpy as np
 from . import __package__ as base_package
 from . import compat, connection, filemark, kinds, preferences, wire
 from .apply import preview
-from .apply.image import BrokenImage
-from .apply.mesh import BrokenMesh
-from .apply.placement import IDENTITY, Place, object_name
-from .apply.result import Delivery
+from .apply.placement import IDENTITY, Place
+from .arrivals import Arrivals
 from .connection import State
 from .history import History, Record
-from .jobs import Job, JobTable, latest_previews
+from .jobs import Job, JobTable, Watchers, latest_previews
 from .results import Results
 
 __all__ = ["Link", "State", "current", "draw_seed"]
@@ -65,16 +63,12 @@ class Link:
         self.connection = connection.Connection(clock, data_folder)
         self.history = History(store / "jobs")
         self.results = Results(store / "results", preferences.settings().cache_megabytes << 20)
-        self.notice: tuple[str, bool, float] | None = None
-        """(what ended, whether well, when): what the status bar tells for a while."""
-        self.epoch = 0
-        """Goes up with every undo, redo and load: what was in the scene before may be gone without anyone's wish."""
+        self.arrivals = Arrivals(self.jobs, self.history, self.results, clock, self._let_go)
         self.sweep_due = False
         self._clock = clock
         self._asked = float("-inf")
         self._inputs: dict[str, Mapping[str, np.ndarray]] = {}
-        self._watchers: dict[str, list[Callable[[Job], None]]] = {}
-        self._seen: dict[str, tuple[str, str, float]] = {}
+        self._watchers = Watchers()
 
     # --- the connection ---
 
@@ -183,13 +177,19 @@ class Link:
         else:
             self._client.submit(job.spec, self._inputs.get(job.id, {}), job=job.id)
 
+    def _let_go(self, job: Job) -> None:
+        """The hub has nothing more to say about a job: free what is held for it."""
+        if self._client is not None:
+            self._client.forget(job.id)
+        self._inputs.pop(job.id, None)
+
     def cancel(self, job_id: str) -> None:
         """Ask the hub to end a job; the table shows it as cancelled once the hub has said so."""
         job = self.jobs.get(job_id)
         if job is None or job.over or self._client is None:
             return
         if job.outcome is not None:  # it has ended at the hub and only waits for its way into the scene
-            self._failed(job, wire.errors.Cancelled())
+            self.arrivals.failed(job, wire.errors.Cancelled())
             return
         job.state = "CANCEL_REQ"
         self._client.cancel(job_id)
@@ -246,7 +246,7 @@ class Link:
         self.jobs.forget(job_id)
         self.jobs.add(job)
         if kept is not None:
-            self._arrived(job, wire.updates.Result(*kept))
+            self.arrivals.result(job, wire.updates.Result(*kept))
         else:
             job.state = "SUCCEEDED"
             self._client.watch(job_id, 0)
@@ -263,31 +263,12 @@ class Link:
 
     def watch(self, job_id: str, callback: Callable[[Job], None]) -> None:
         """Call back from `pump` whenever the job's state, stage or fraction changed, for the last time at its end."""
-        self._watchers.setdefault(job_id, []).append(callback)
-
-    def _call_watchers(self) -> None:
-        for job_id in list(self._watchers):
-            job = self.jobs.get(job_id)
-            if job is not None:
-                now = (job.state, job.stage, job.fraction)
-                if self._seen.get(job_id) == now:
-                    continue
-                self._seen[job_id] = now
-                for callback in list(self._watchers[job_id]):
-                    try:
-                        callback(job)
-                    except Exception:  # a script's fault must not keep results from the scene
-                        log.exception("a callback of job %s failed", job_id)
-                        self._watchers[job_id].remove(callback)
-            if job is None or job.over:
-                del self._watchers[job_id]
-                self._seen.pop(job_id, None)
+        self._watchers.add(job_id, callback)
 
     def pump(self, budget_s: float = BUDGET_S) -> bool:
         """Take what has come and bring it into the scene; True when something changed. Never waits."""
         changed = self._take_what_came(budget_s)
-        if self._watchers:
-            self._call_watchers()
+        self._watchers.call(self.jobs)
         return changed
 
     def _take_what_came(self, budget_s: float) -> bool:
@@ -295,7 +276,7 @@ class Link:
         if self.sweep_due:
             self.sweep_due = False
             preview.sweep({job.id for job in self.jobs.running()})
-        changed = self._land_held()
+        changed = self.arrivals.land_held()
         if self._client is not None and self.problem is None:
             try:
                 self.connection.mind()
@@ -334,110 +315,15 @@ class Link:
         if isinstance(update, say.JobAccepted):
             self.history.change(job.id, accepted=True)
         elif isinstance(update, say.JobProgress):
-            self._note_plan(job, now)
+            self.arrivals.plan(job, now)
         elif isinstance(update, say.PreviewImage):
             self.history.set_picture(job.id, update.png)
         elif isinstance(update, say.PreviewMesh):
-            self._show_preview(job, update)
+            self.arrivals.preview(job, update)
         elif isinstance(update, say.JobFinished):
-            self._arrived(job, update.result)
+            self.arrivals.result(job, update.result)
         elif isinstance(update, say.JobFailed):
-            self._failed(job, update.error)
-
-    def _note_plan(self, job: Job, now: float) -> None:
-        """Write down how long the worker first thinks it needs, for the estimate before the next one is pressed."""
-        record = self.history.get(job.id)
-        if record is not None and not record.told and job.seconds_left is not None and job.began is not None:
-            self.history.change(job.id, told=round(now - job.began + job.seconds_left, 1))
-
-    def _show_preview(self, job: Job, update: Any) -> None:
-        if job.target or not preferences.settings().show_preview:
-            return
-        if job.file != filemark.current() or compat.hands_full():
-            return
-        if job.epoch == self.epoch and preview.find(job.id) is None:
-            return  # it was there, and nothing but a person can have taken it away
-        arrays = {"vertices": update.vertices, "faces": update.faces, "colours": update.colours}
-        try:
-            preview.show(job.id, job.spec.name or object_name(job.prompt), job.place, arrays)
-        except BrokenMesh as error:  # the job goes on, and so does the next preview
-            log.warning("a preview of job %s was left out: %s", job.id, error)
-        else:
-            job.epoch = self.epoch
-
-    def _arrived(self, job: Job, outcome: Any) -> None:
-        """A result is here, whole: keep a copy, then bring it into its file when that is open and nobody's hands are
-        in it."""
-        job.outcome, job.report = outcome, dict(outcome.report)
-        self.results.keep(job.id, outcome.arrays, job.report)
-        picture = outcome.arrays.get("thumbnail")
-        if picture is not None:
-            self.history.set_picture(job.id, picture.tobytes())
-            job.pictures += 1
-        seed = job.report.get("seed")
-        took = sum(float(one.get("seconds", 0.0)) for one in job.report.get("stages", ()) if isinstance(one, dict))
-        if not took and job.began is not None:
-            took = self._clock() - job.began
-        self.history.change(
-            job.id, seconds=round(took, 3), **({"seed": seed} if isinstance(seed, int) else {})
-        )
-        if self._client is not None:
-            self._client.forget(job.id)
-        self._inputs.pop(job.id, None)
-        if job.file != filemark.current():
-            preview.remove(job.id)
-            self.jobs.kept(job, self._clock())
-            self.history.change(job.id, state="KEPT", ended=time.time())
-            self._tell(job, True)
-        elif compat.hands_full():
-            job.state = "HELD"
-        else:
-            self._land(job)
-
-    def _land_held(self) -> bool:
-        held = self.jobs.held()
-        if not held or (not any(job.file != filemark.current() for job in held) and compat.hands_full()):
-            return False
-        for job in held:
-            self._arrived(job, job.outcome)
-        return True
-
-    def _land(self, job: Job) -> None:
-        outcome = job.outcome
-        wanted = Delivery(
-            job.id, job.prompt, job.spec.name, job.place, outcome.arrays, outcome.report, job.target,
-            preferences.settings().external_images,
-        )
-        try:
-            name = kinds.find(job.spec.kind).deliver(wanted)
-        except (BrokenMesh, BrokenImage) as error:
-            fault = wire.errors.ProtocolError(
-                f"The result cannot be used: {error}.",
-                hint="Generate it again; if that ends the same way, the hub and the add-on may differ in version.",
-            )
-            self._failed(job, fault)
-        except wire.errors.MaquetteError as error:  # for example: the object that it was for is gone
-            self._failed(job, error)
-        else:
-            self.jobs.delivered(job, name, self._clock())
-            self.history.change(job.id, state="DONE", object_name=name, ended=time.time())
-            self._tell(job, True)
-
-    def _failed(self, job: Job, error: Exception) -> None:
-        preview.remove(job.id)
-        if not job.over:
-            self.jobs.failed(job, error, self._clock())
-        record = self.history.get(job.id)
-        if record is not None and record.open:  # bringing back what was done once may fail and changes nothing
-            message, hint = str(getattr(error, "message", error)), str(getattr(error, "hint", ""))
-            self.history.change(job.id, state=job.state, problem=message, hint=hint, ended=time.time())
-        if self._client is not None:
-            self._client.forget(job.id)
-        self._tell(job, False)
-
-    def _tell(self, job: Job, well: bool) -> None:
-        if job.state != "CANCELLED":
-            self.notice = (job.object_name or job.prompt, well, self._clock())
+            self.arrivals.failed(job, update.error)
 
     def wait(self, job_id: str, timeout: float | None = None, tick: Callable[[Job], None] | None = None) -> Job:
         """Pump until a job is over. For scripts: it blocks Blender. tick: called after each round.

@@ -85,7 +85,7 @@ def _after_undo_or_load(*_: Any) -> None:
     """Previews may have come back; the next tick removes them. A handler is no place to remove datablocks."""
     if link._link is not None:
         link._link.sweep_due = True
-        link._link.epoch += 1
+        link._link.arrivals.epoch += 1
 
 
 HANDLERS = ("undo_post", "redo_post", "load_post")

@@ -72,7 +72,7 @@ def status_line() -> tuple[str, str] | None:
     if link._link is None or not preferences.settings().status_bar:
         return None
     current = link.current()
-    notice = current.notice
+    notice = current.arrivals.notice
     if notice is not None and current._clock() - notice[2] < NOTICE_S:
         name, well, _ = notice
         if well:

@@ -202,9 +202,9 @@ def test_the_status_bar_tells_progress_and_for_a_while_the_end(addon):
     assert connection.status_line() == ("Maquette: 50% coarse, 20 s left", "SORTTIME")
     now = link.current()._clock()
     link.current().jobs.delivered(job, "Tall tower", now)
-    link.current()._tell(job, True)
+    link.current().arrivals._tell(job, True)
     assert connection.status_line() == ("Maquette: Tall tower is done", "CHECKMARK")
-    link.current().notice = ("Tall tower", True, now - 60.0)
+    link.current().arrivals.notice = ("Tall tower", True, now - 60.0)
     assert connection.status_line() is None
 
 
