@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from backend.fields.tetrahedral_sdf import TetrahedralSDF
 from backend.fields.texture import TextureField
-from backend.geometry.bake import bake
+from backend.geometry.bake import TexelMap, bake
 from backend.geometry.clean import clean
 from backend.geometry.health import check
 from backend.geometry.mesh import Mesh, edges_and_corners, vertex_normals
@@ -33,11 +33,13 @@ COLOUR_CHUNK = 1 << 17  # points per call of the texture field
 
 @dataclass(frozen=True)
 class Asset:
-    """A finished mesh in field units with UVs (Mesh), its base colour (S, S, 3) uint8, and `facts` for the report."""
+    """A finished mesh in field units with UVs (Mesh), its base colour (S, S, 3) uint8, `facts` for the report, and the
+    surface under each texel where it is known."""
 
     mesh: Mesh
     base_colour: NDArray[np.uint8]
     facts: dict[str, Any]
+    texels: TexelMap | None = None
 
 
 def finish(
@@ -78,7 +80,7 @@ def finish(
     if not health.sound:
         warn("The mesh is not closed and manifold everywhere; see `mesh` in the report.")
     facts = {"mesh": health.to_map(), "uv": uv_report.to_map(), "texture_size": size}
-    return Asset(unwrapped, to_bytes(torch.from_numpy(baked.image)), facts)
+    return Asset(unwrapped, to_bytes(torch.from_numpy(baked.image)), facts, baked.texels)
 
 
 def arrays_of(asset: Asset, thumbnail: NDArray[np.uint8], size_metres: float) -> dict[str, NDArray[Any]]:

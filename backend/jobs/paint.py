@@ -35,12 +35,15 @@ def repaint(
 ) -> Asset:
     """The asset with another base colour. Its mesh and UVs stay; `tell` reports and may raise Cancelled."""
     passes = passes_of(broad, sharp, settings)
-    mesh = Mesh(Frame.of(asset.mesh.vertices).vertices(asset.mesh.vertices), asset.mesh.faces, asset.mesh.uvs)
+    frame = Frame.of(asset.mesh.vertices)
+    mesh = Mesh(frame.vertices(asset.mesh.vertices), asset.mesh.faces, asset.mesh.uvs)
+    texels = None if asset.texels is None else replace(asset.texels, points=frame.vertices(asset.texels.points))
     together = max(one.prior.traits.views_together for one in passes)
     cameras = ring(settings.views, above=60.0 if together == 1 else 0.0).to(broad.prior.device)
     size = asset.base_colour.shape[0]
     ground = Ground(asset.base_colour) if settings.broad.begin < 1.0 else None
-    painted = paint(mesh, cameras, passes, size, rasteriser, torch.Generator().manual_seed(seed), tell, ground=ground)
+    generator = torch.Generator().manual_seed(seed)
+    painted = paint(mesh, cameras, passes, size, rasteriser, generator, tell, ground=ground, texels=texels)
     return replace(asset, base_colour=painted.image, facts={**asset.facts, "paint": painted.report})
 
 
