@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Maquette inside Blender: a sentence becomes a textured mesh in the scene, made by a hub on this machine or another.
 
-Only registration is here. Scripts start at `scripting`; what differs between versions of Blender is in `compat`.
+Registration, and the names that scripts use: `maquette.generate(...)`, see `scripting`. What differs between versions
+of Blender is in `compat`.
 """
+
+from typing import Any
 
 # Blender before 4.2, and "install as legacy add-on" after it, read this; an extension's manifest goes before it.
 bl_info = {
@@ -15,6 +18,17 @@ bl_info = {
     "category": "3D View",
 }
 
+SCRIPTING = ("Handle", "generate", "texture", "avatar", "submit", "again", "bring", "take_up", "batch_file")
+"""What scripts find at the top of the package; loaded when first asked for, because it needs Blender."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in SCRIPTING:
+        from . import scripting
+
+        return getattr(scripting, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 def _classes():  # type: ignore[no-untyped-def]
     from . import operators, panels, preferences, properties
@@ -25,7 +39,7 @@ def _classes():  # type: ignore[no-untyped-def]
 def register() -> None:
     import bpy
 
-    from . import filemark, properties, thumbnails, ticking
+    from . import batch, filemark, properties, thumbnails, ticking
     from .panels import connection
 
     for cls in _classes():
@@ -35,14 +49,16 @@ def register() -> None:
     filemark.register()
     ticking.register()
     connection.register()
+    batch.register()
 
 
 def unregister() -> None:
     import bpy
 
-    from . import filemark, installation, properties, thumbnails, ticking
+    from . import batch, filemark, installation, properties, thumbnails, ticking
     from .panels import connection
 
+    batch.unregister()
     connection.unregister()
     ticking.unregister()
     installation.stop()

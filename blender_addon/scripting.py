@@ -1,24 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Maquette for scripts, in `blender -b` and `import bpy` as in the program. The panel goes through here too.
 
-    from blender_addon import scripting
-    handle = scripting.generate("a red mushroom with white spots", seed=7)
+    from bl_ext.user_default import maquette   # the extension; `import maquette` for the legacy add-on
+    handle = maquette.generate("a red mushroom with white spots", seed=7)
     mushroom = handle.wait(timeout=600)        # the object, standing in the scene
-    print(handle.report["seconds"], mushroom.dimensions)
+    print(handle.report["seed"], mushroom.dimensions)
 
 `wait` blocks and drives the link itself, because Blender's timers never fire in the background. In the program a
-script can leave that to the add-on's timer, go on, and look at `handle.done` later.
+script can leave that to the add-on's timer, go on, and look at `handle.done` later, or be called back:
+
+    maquette.generate("a blue chair").on_end(lambda handle: print(handle.object_name, handle.error))
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import bpy
 import numpy as np
 
-from . import link, wire
+from . import kinds, link, wire
 from .apply.placement import IDENTITY, Place, take_place
 from .jobs import Job
 
@@ -77,6 +80,26 @@ class Handle:
             raise job.error
         return bpy.data.objects[job.object_name]
 
+    @property
+    def error(self) -> Exception | None:
+        """Why the job failed or was cancelled; None otherwise."""
+        return self._job.error
+
+    @property
+    def result(self) -> Any:
+        """The job's object (`bpy.types.Object`); None until it stands in the scene, or when it was deleted there."""
+        return bpy.data.objects.get(self._job.object_name) if self._job.object_name else None
+
+    def on_progress(self, callback: Callable[[Handle], None]) -> Handle:
+        """Have this called on Blender's main thread whenever state, stage or fraction has changed. Gives the handle."""
+        link.current().watch(self.id, lambda job: callback(self))
+        return self
+
+    def on_end(self, callback: Callable[[Handle], None]) -> Handle:
+        """Have this called once, on Blender's main thread, when the job has ended, well or not. Gives the handle."""
+        link.current().watch(self.id, lambda job: callback(self) if job.over else None)
+        return self
+
     def cancel(self) -> None:
         """Ask the hub to end the job; nothing happens when it is over."""
         link.current().cancel(self.id)
@@ -114,6 +137,40 @@ def generate(
         size_metres=size_metres, texture_size=texture_size, effort=effort, name=name,
     )
     return submit(spec, place)
+
+
+def texture(item: Any, prompt: str, **settings: Any) -> Handle:
+    """Ask for a new texture for an object (`bpy.types.Object`) from a sentence; returns at once.
+
+    settings: those of the protocol's spec of this kind. Raises UnknownKind where this version cannot do it.
+    """
+    entry = _entry("texture", "texture an object that is there already")
+    spec = wire.specs.spec_from_map("texture", {"prompt": prompt, **settings})
+    inputs = entry.inputs(bpy.context, bpy.context.scene.maquette, item.name, spec)
+    return submit(spec, "ORIGIN", inputs, target=item.name)
+
+
+def avatar(prompt: str, *, place: str | Sequence[float] = "ORIGIN", **settings: Any) -> Handle:
+    """Ask for a figure made from a sentence; returns at once. Raises UnknownKind where this version cannot do it."""
+    _entry("avatar", "make avatars")
+    return submit(wire.specs.spec_from_map("avatar", {"prompt": prompt, **settings}), place)
+
+
+def _entry(kind: str, what: str) -> kinds.Kind:
+    known = {one.kind: one for one in kinds.offered()}
+    if kind not in known:
+        raise wire.errors.UnknownKind(
+            f"This version of Maquette cannot {what}.", path="kind",
+            hint=f"It can do: {', '.join(known)}. A newer add-on may do more.",
+        )
+    return known[kind]
+
+
+def batch_file(file: str, **options: Any) -> int:
+    """Run a manifest in a Blender without a window and give the exit code, see `batch.command.run` for the options."""
+    from .batch import command
+
+    return int(command.run(Path(file), **options))
 
 
 def submit(

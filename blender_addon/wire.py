@@ -14,7 +14,7 @@ from types import ModuleType
 from . import bundled
 
 
-def _load(name: str) -> ModuleType:
+def load(name: str) -> ModuleType:
     """`protocol.<name>`, vendored or top-level. A fault inside the vendored copy is raised, not hidden."""
     vendored = f"{__package__}.protocol"
     try:
@@ -26,10 +26,10 @@ def _load(name: str) -> ModuleType:
 
 
 bundled.provide()
-errors = _load("errors")
-specs = _load("specs")
-messages = _load("messages")
-updates = _load("updates")
-local = _load("local")
-keys = _load("keys")
-client = _load("client")
+errors = load("errors")
+specs = load("specs")
+messages = load("messages")
+updates = load("updates")
+local = load("local")
+keys = load("keys")
+client = load("client")

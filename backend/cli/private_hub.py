@@ -35,8 +35,8 @@ def running_hub(data: Path | None) -> Iterator[Client]:
 
 
 @contextlib.contextmanager
-def any_hub(data: Path | None, alone: bool) -> Iterator[Client]:
-    """The running hub if there is one (and not `alone`), otherwise a private one in a temporary folder."""
+def any_hub(data: Path | None, alone: bool, keep: Path | None = None) -> Iterator[Client]:
+    """The running hub if there is one (and not `alone`), otherwise a private one, see `private_hub` for `keep`."""
     if not alone:
         with contextlib.ExitStack() as stack:
             try:
@@ -46,24 +46,39 @@ def any_hub(data: Path | None, alone: bool) -> Iterator[Client]:
             if client is not None:
                 yield client
                 return
-    with private_hub() as client:
+    with private_hub(keep) as client:
         yield client
 
 
 @contextlib.contextmanager
-def private_hub() -> Iterator[Client]:
-    """A hub and a worker of our own; both have ended when the context is left, and only the logs of a crash stay."""
-    folder = Path(tempfile.mkdtemp(prefix="maquette-"))
+def private_hub(keep: Path | None = None) -> Iterator[Client]:
+    """A hub and a worker of our own; both have ended when the context is left, and only the logs of a crash stay.
+
+    keep: a folder for its queue that stays, so that the next one goes on with the same jobs.
+    """
+    folder = keep or Path(tempfile.mkdtemp(prefix="maquette-"))
     command = [sys.executable, "-m", "backend.cli", "serve", "--data", str(folder), "--exit-with-parent", "--quiet"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [_root(), os.environ.get("PYTHONPATH")]))}
-    hub = subprocess.Popen(  # a session of its own, so that Ctrl-C reaches this command alone
-        command, stdin=subprocess.DEVNULL, start_new_session=os.name != "nt", env=environment,
-    )
+    def start() -> subprocess.Popen[bytes]:
+        """In a session of its own, so that Ctrl-C reaches this command alone."""
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, start_new_session=os.name != "nt", env=environment,
+        )
+
+    if keep is not None:
+        keep.mkdir(parents=True, exist_ok=True)
+        (keep / "connection.json").unlink(missing_ok=True)
+    hub = start()
     keep_logs = False
     try:
-        end = time.monotonic() + START_SECONDS
+        begun = time.monotonic()
+        end = begun + START_SECONDS
         while not (folder / "connection.json").exists():
             if hub.poll() is not None:
+                if keep is not None and time.monotonic() - begun < STOP_SECONDS:
+                    time.sleep(1.0)  # the hub of a command that was killed holds the folder for some seconds more
+                    hub = start()
+                    continue
                 raise InternalError(f"The hub ended at its start with exit code {hub.returncode}.",
                                     hint="Run `maquette doctor` to see what is missing.")
             if time.monotonic() > end:
@@ -82,7 +97,8 @@ def private_hub() -> Iterator[Client]:
         except subprocess.TimeoutExpired:
             hub.kill()
             hub.wait()
-        _clean(folder, keep_logs)
+        if keep is None:
+            _clean(folder, keep_logs)
 
 
 def _clean(folder: Path, keep_logs: bool) -> None:

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`maquette batch` inside Blender: the same manifests, log and exit codes as the shell's, through the add-on's hub.
+
+Each row's folder gets model.glb, base_colour.png, preview.png and report.json; rows that name a .blend stand in it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import bpy
+import numpy as np
+
+from .. import link, wire
+from . import assemble
+
+manifest, ledger, runner = wire.load("batch.manifest"), wire.load("batch.ledger"), wire.load("batch.runner")
+
+CONNECT_S = 90.0
+"""A hub that is started has to load its packages first."""
+PICTURES = (("base_colour", "base_colour.png"), ("thumbnail", "preview.png"))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`batch FILE [options]`; gives the exit code: 0 done, 1 some failed, 2 wrong use, 3 no hub, 130 interrupted."""
+    parser = argparse.ArgumentParser(prog="maquette", description="Maquette without a window.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    batch = commands.add_parser("batch", help="run all jobs of a manifest")
+    batch.add_argument("file", type=Path, help=".yaml, .yml or .csv")
+    batch.add_argument("--out", type=Path, help="folder for the files; default: beside FILE, with its name")
+    batch.add_argument("--state", type=Path, help="folder of the log; default: .batch inside --out")
+    batch.add_argument("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE")
+    batch.add_argument("--jobs", dest="limit", type=int, default=4, help="how many may be at the hub at once (4)")
+    batch.add_argument("--only-failed", action="store_true", help="only what failed the last time")
+    batch.add_argument("--dry-run", action="store_true", help="show what would be done")
+    try:
+        options = parser.parse_args(list(arguments))
+    except SystemExit as ended:  # argparse ends the process; Blender wants a number
+        return int(ended.code or 0)
+    try:
+        return run(
+            options.file, out=options.out, state=options.state, settings=options.settings, limit=options.limit,
+            only_failed=options.only_failed, dry_run=options.dry_run,
+        )
+    except wire.errors.MaquetteError as error:
+        print(f"Error: {error.message}", error.hint, sep="\n  ", file=sys.stderr)
+        if error.code == "not_connected":
+            return 3
+        return 2 if error.kind == "client" else 1
+
+
+def run(
+    file: Path,
+    *,
+    out: Path | None = None,
+    state: Path | None = None,
+    settings: Sequence[str] = (),
+    limit: int = 4,
+    only_failed: bool = False,
+    dry_run: bool = False,
+    say: Callable[[str], None] = print,
+) -> int:
+    """Run a manifest and give the exit code. Raises MaquetteError for a wrong manifest and for no hub.
+
+    It replaces the open file, so it is refused in a Blender with a window.
+    """
+    if not bpy.app.background:
+        raise wire.errors.BadRequest("A batch replaces the open file.", path="batch",
+                                     hint="Run it with blender --background, or with `maquette batch` in a shell.")
+    file = Path(file)
+    rows = manifest.load(file, settings)
+    out = (Path(out) if out else file.with_suffix("")).resolve()
+    store = Store(out, (Path(state) if state else out / ".batch").resolve())
+    with ledger.Ledger(store.state) as log:
+        todo, skipped = runner.plan(rows, log, store.kept, only_failed)
+        if dry_run:
+            chosen = {row.id for row in todo}
+            for row in rows:
+                say(f"{row.number:>5}  {'run' if row.id in chosen else 'skip':<4}  {row.title[:48]:<48}  {row.out}")
+            say(f"{len(todo)} of {len(rows)} jobs would run")
+            return 0
+        outcomes, stopped = skipped, False
+        if todo:
+            log.write("begin", file=file.name, rows=len(rows), to_run=len(todo))
+            desk = connected()
+            asked: list[int] = []
+            before = {number: signal.signal(number, _noting(asked)) for number in (signal.SIGINT, signal.SIGTERM)}
+            try:
+                work = runner.Runner(desk, log, store.save, limit=max(1, limit), stopping=lambda: bool(asked),
+                                     show=lambda row, update: _show(say, row, update))
+                outcomes = sorted([*skipped, *work.run(todo)], key=lambda one: one.row.number)
+            finally:
+                for number, handler in before.items():
+                    signal.signal(number, handler)
+            stopped = bool(asked)
+        if not stopped:
+            store.write_blends(outcomes, log)
+        log.write("end", stopped=stopped, rows=len(outcomes))
+    say(runner.summary(outcomes))
+    return int(runner.exit_code(outcomes, stopped))
+
+
+def _noting(asked: list[int]) -> Callable[[int, FrameType | None], None]:
+    return lambda number, frame: asked.append(number)
+
+
+def _show(say: Callable[[str], None], row: Any, update: Any) -> None:
+    if isinstance(update, runner.Outcome):
+        error = f": {update.error}" if update.error is not None and update.state == "failed" else ""
+        say(f"{row.number:>5}  {update.state}{error}")
+    elif isinstance(update, wire.updates.JobWarning):
+        say(f"{row.number:>5}  warning: {update.text}")
+
+
+class LinkDesk:
+    """The add-on's connection as a batch uses it: it also minds the hub of this machine."""
+
+    def __init__(self, current: link.Link) -> None:
+        self._current = current
+        self._client = current.connection.client
+
+    def submit(self, spec: Any, inputs: Any = None, *, job: str = "") -> str:
+        return str(self._client.submit(spec, inputs, job=job))
+
+    def cancel(self, job: str) -> None:
+        self._client.cancel(job)
+
+    def forget(self, job: str) -> None:
+        self._client.forget(job)
+
+    def poll(self, budget_seconds: float = 0.03) -> Sequence[Any]:
+        self._current.connection.mind()
+        return list(self._client.poll(budget_seconds))
+
+
+def connected() -> LinkDesk:
+    """The add-on's hub, found or started. Raises MaquetteError when there is none."""
+    current = link.current()
+    current.connect()
+    end = time.monotonic() + CONNECT_S
+    while current.state is not link.State.CONNECTED:
+        current.pump(0.05)
+        if current.problem is not None:
+            raise current.problem
+        if time.monotonic() > end:
+            raise wire.errors.NotConnected("No hub has answered.", hint="Start one with: maquette serve")
+        time.sleep(0.05)
+    return LinkDesk(current)
+
+
+class Store:
+    """Where a batch keeps things. out: the files that were asked for. state: log and raw results."""
+
+    def __init__(self, out: Path, state: Path) -> None:
+        self.out, self.state = out, state
+
+    def _raw(self, key: str) -> Path:
+        return self.state / "results" / f"{key}.npz"
+
+    def kept(self, row: Any, key: str) -> bool:
+        there = (self.out / row.out / "report.json").is_file()
+        return there and (not row.blend or self._raw(key).is_file())
+
+    def save(self, row: Any, key: str, result: Any) -> list[str]:
+        """Write a result's files. The report comes last: it says that the rest is whole."""
+        folder = self.out / row.out
+        raw = self._raw(key)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            raw.parent.mkdir(parents=True, exist_ok=True)
+            temporary = raw.with_suffix(".part")
+            with temporary.open("wb") as file:
+                np.savez(file, **result.arrays)
+            os.replace(temporary, raw)
+            names = ["model.glb"]
+            for array, name in PICTURES:
+                if array in result.arrays:
+                    (folder / name).write_bytes(result.arrays[array].tobytes())
+                    names.append(name)
+            assemble.write_glb(folder / "model.glb", self._described(row, key))
+            report = {**result.report, "batch": {"row": row.id, "key": key}}
+            (folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+            if not row.blend:
+                raw.unlink()
+        except OSError as problem:
+            raise wire.errors.OutOfSpace(
+                f"The result could not be written to {folder}: {problem.strerror}."
+            ) from problem
+        return [f"{row.out}/{name}" for name in (*names, "report.json")]
+
+    def _described(self, row: Any, key: str) -> dict[str, Any]:
+        report = self.out / row.out / "report.json"
+        return {
+            "arrays": str(self._raw(key)), "report": str(report) if report.is_file() else "", "job": key,
+            "prompt": str(getattr(row.spec, "prompt", "") or row.title), "name": str(getattr(row.spec, "name", "")),
+            "place": row.place,
+        }
+
+    def write_blends(self, outcomes: Sequence[Any], log: Any) -> None:
+        """Write each .blend that has a new object in it, or is missing."""
+        groups: dict[str, list[Any]] = {}
+        for one in outcomes:
+            if one.row.blend and one.state in ("done", "skipped"):
+                groups.setdefault(one.row.blend, []).append(one)
+        for name, group in groups.items():
+            path = self.out / name
+            if path.exists() and all(one.state == "skipped" for one in group):
+                continue
+            path.parent.mkdir(parents=True, exist_ok=True)
+            plan = self.state / "plan.json"
+            objects = [self._described(one.row, one.key) for one in group]
+            plan.write_text(json.dumps({"file": str(path), "objects": objects}), encoding="utf-8")
+            assemble.main(str(plan))
+            plan.unlink()
+            log.write("blend", file=str(path), objects=len(objects))

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an artist sees and does in Blender's window, judged from the report and the pictures of one session."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PICTURES = ("1_tab", "2_problem", "3_preview", "4_result", "5_running", "6_history")
+
+
+def test_the_tab_opens(step):
+    assert step("tab")["panel_drawn"]
+
+
+def test_a_prompt_can_be_typed(step):
+    assert step("prompt")["prompt"] == "a red mushroom"
+
+
+def test_a_missing_backend_is_told_and_mended_by_the_button(step):
+    assert "does not know where its backend is installed" in step("problem")["problem"]
+    assert step("mended")["problem"] == ""
+
+
+def test_a_rough_mesh_appears_before_the_result(step):
+    assert step("pressed")["before"] == []
+    assert step("preview")["objects"] == ["Red mushroom (preview)"] and step("preview")["state"] == "RUNNING"
+    result = step("result")
+    assert (result["state"], result["objects"], result["error"]) == ("DONE", ["Red mushroom"], "")
+
+
+def test_one_undo_takes_the_result_away_and_redo_brings_it_back(step):
+    assert step("undone")["objects"] == []
+    assert step("redone")["objects"] == ["Red mushroom"]
+
+
+def test_the_button_cancels_a_job_and_leaves_the_other(step):
+    cancelled = step("cancelled")
+    assert cancelled["state"] == "CANCELLED" and cancelled["objects"] == ["Red mushroom"]
+
+
+def test_the_history_gives_its_settings_back(step):
+    history = step("history")
+    assert sorted(state for state, _ in history["records"]) == ["CANCELLED", "DONE"]
+    assert history["prompt"] == "a red mushroom"
+
+
+def test_the_session_came_to_its_end(session):
+    assert session["problem"] == ""
+    assert "Traceback" not in session["said"], session["said"][-3000:]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_pictures_show_a_window(session, name):
+    """Not black, not empty: many colours, and the viewport's grey in its place."""
+    pixels = np.asarray(Image.open(session["out"] / f"{name}.png").convert("RGB"))
+    assert pixels.shape == (800, 1280, 3)
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 200
+
+
+@pytest.mark.parametrize("name", ["3_preview", "4_result"])
+def test_the_mushroom_is_seen_and_is_red(session, name):
+    pixels = np.asarray(Image.open(session["out"] / f"{name}.png").convert("RGB")).astype(int)
+    middle = pixels[200:520, 350:700]
+    red = (middle[..., 0] > 90) & (middle[..., 0] > 2 * middle[..., 1]) & (middle[..., 0] > 2 * middle[..., 2])
+    assert red.mean() > 0.1

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hands and eyes in Blender's window, for a program inside it: mouse, keys, what lies under the mouse, pictures.
+
+A script is a generator that is moved on by a timer. It yields a number of seconds to rest, or a function that is asked
+until it says true. Buttons are found as a person finds them: by moving the mouse over the panel and looking what it
+points at, so no position is written down anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+Step = float | Callable[[], bool]
+Script = Generator[Step, None, Any]
+
+TICK_S = 0.02
+PATIENCE_S = 300.0
+ROW = 9
+"""Pixels between two looks on the way down the panel; a button is about 20 high."""
+
+
+class Missing(Exception):
+    """What was looked for is not there."""
+
+
+class Hands:
+    """The mouse and the keys of one window. The sidebar is that of its largest 3D viewport."""
+
+    def __init__(self) -> None:
+        self.window = bpy.context.window_manager.windows[0]
+        self.position = (0, 0)
+
+    @property
+    def area(self) -> Any:
+        areas = [area for area in self.window.screen.areas if area.type == "VIEW_3D"]
+        return max(areas, key=lambda area: area.width * area.height)
+
+    def region(self, kind: str) -> Any:
+        return next(region for region in self.area.regions if region.type == kind)
+
+    def move(self, x: float, y: float) -> Script:
+        self.position = (int(x), int(y))
+        self._event("MOUSEMOVE", "NOTHING")
+        yield TICK_S
+
+    def click(self, x: float, y: float) -> Script:
+        yield from self.move(x, y)
+        yield from self.press("LEFTMOUSE")
+
+    def press(self, key: str, **modifiers: bool) -> Script:
+        self._event(key, "PRESS", **modifiers)
+        yield TICK_S
+        self._event(key, "RELEASE", **modifiers)
+        yield TICK_S
+
+    def type(self, text: str) -> Script:
+        names = {" ": "SPACE", ",": "COMMA", ".": "PERIOD"}
+        for letter in text:
+            key = names.get(letter) or letter.upper()
+            self._event(key, "PRESS", unicode=letter)
+            yield TICK_S / 2
+            self._event(key, "RELEASE")
+            yield TICK_S / 2
+
+    def _event(self, kind: str, value: str, **more: Any) -> None:
+        x, y = self.position
+        self.window.event_simulate(type=kind, value=value, x=x, y=y, **more)
+
+    # --- eyes ---
+
+    def under_mouse(self) -> str:
+        """What the mouse points at: `prompt` for a property, `maquette.generate` for an operator, empty for neither."""
+        with bpy.context.temp_override(window=self.window, area=self.area, region=self.region("UI")):
+            manager = bpy.context.window_manager
+            manager.clipboard = ""
+            if bpy.ops.ui.copy_python_command_button.poll():
+                bpy.ops.ui.copy_python_command_button()
+                return manager.clipboard.removeprefix("bpy.ops.").partition("(")[0]
+            if bpy.ops.ui.copy_data_path_button.poll():
+                bpy.ops.ui.copy_data_path_button()
+                return manager.clipboard.rpartition(".")[2]
+        return ""
+
+    def find(self, wanted: str, column: float = 0.5) -> Script:
+        """Move over the sidebar from top to bottom until the mouse is on `wanted`, then to the middle of it.
+
+        column: where across the panel, 0 left to 1 right. The result is where it is; raises Missing.
+        """
+        region = self.region("UI")
+        tabs = 24.0 * bpy.context.preferences.system.ui_scale
+        x = region.x + column * (region.width - tabs)
+        y = region.y + region.height - ROW / 2
+        seen: list[str] = []
+        while y > region.y:
+            yield from self.move(x, y)
+            here = self.under_mouse()
+            if here and here not in seen:
+                seen.append(here)
+            if here == wanted:
+                below = y
+                while self.under_mouse() == wanted and below > region.y:
+                    below -= 3
+                    yield from self.move(x, below)
+                middle = (y + below) / 2
+                yield from self.move(x, middle)
+                return x, middle
+            y -= ROW
+        raise Missing(f"{wanted} is not in the sidebar; there are {', '.join(seen) or 'no buttons'}")
+
+    def push(self, wanted: str, column: float = 0.5) -> Script:
+        """Find a button and click it."""
+        yield from self.find(wanted, column)
+        yield from self.press("LEFTMOUSE")
+
+    def picture(self, path: Path) -> Script:
+        """A screenshot of the whole window after it was drawn anew."""
+        for area in self.window.screen.areas:
+            area.tag_redraw()
+        yield 0.3
+        with bpy.context.temp_override(window=self.window, area=self.area):
+            bpy.ops.screen.screenshot(filepath=str(path))
+
+
+def perform(script: Script, finish: Callable[[BaseException | None], None]) -> None:
+    """Let a timer move the script on; `finish` gets what it raised, or None, and then Blender quits."""
+    waiting: dict[str, Any] = {"for": None, "until": 0.0}
+
+    def tick() -> float | None:
+        try:
+            if waiting["for"] is not None:
+                if not waiting["for"]():
+                    if time.monotonic() > waiting["until"]:
+                        raise Missing(f"waited {PATIENCE_S:.0f} s in vain for {waiting['for'].__name__}")
+                    return TICK_S
+                waiting["for"] = None
+            step = next(script)
+            if callable(step):
+                waiting["for"], waiting["until"] = step, time.monotonic() + PATIENCE_S
+                return TICK_S
+            return step
+        except StopIteration:
+            end(None)
+        except BaseException as problem:
+            traceback.print_exc()
+            end(problem)
+        return None
+
+    def end(problem: BaseException | None) -> None:
+        finish(problem)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0 if problem is None else 1)
+
+    bpy.app.timers.register(tick, first_interval=1.0, persistent=True)
