@@ -77,7 +77,7 @@ class Client:
         self._session = Session(software=software, token=token, new_id=lambda: os.urandom(16))
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._sockets: dict[str, zmq.Socket[bytes]] = {}
-        self._watch: HandshakeWatch | None = None
+        self._watches: dict[str, HandshakeWatch] = {}
         self._gone_since: float | None = None
         self._look_at = 0.0
         self._seen_file: ConnectionInfo | None = None
@@ -112,6 +112,11 @@ class Client:
     def hub(self) -> str:
         """Name and version of the hub's software, empty before the first welcome."""
         return self._session.welcome.software if self._session.welcome is not None else ""
+
+    @property
+    def user(self) -> str:
+        """Who the hub takes this client for, empty before the first welcome."""
+        return self._session.welcome.user if self._session.welcome is not None else ""
 
     @property
     def jobs(self) -> dict[str, JobView]:
@@ -306,8 +311,7 @@ class Client:
                 socket.setsockopt(option, value)
             if self._keys is not None:
                 self._keys.secure(socket)
-            if channel == CTL:
-                self._watch = HandshakeWatch(socket, address, self._keys is not None)
+            self._watches[channel] = HandshakeWatch(socket, address, self._keys is not None)
             try:
                 socket.connect(address)
             except zmq.ZMQError as problem:
@@ -321,23 +325,26 @@ class Client:
         self._session.opened(now)
 
     def _close_sockets(self) -> None:
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
+        for watch in self._watches.values():
+            watch.close()
+        self._watches.clear()
         for socket in self._sockets.values():
             socket.close(linger=0)
         self._sockets.clear()
 
     def _watch_handshake(self, now: float) -> None:
         """Say why no connection comes about; give a hub up for a while that does not let us in, or is not ours."""
-        if self._watch is None:
+        if not self._watches:
             return
-        before = self._watch.trouble
-        self._watch.look()
-        trouble = self._watch.trouble
+        before = self._watches[CTL].trouble
+        broke = [watch for watch in self._watches.values() if watch.look()]
+        if broke and self._session.state is ConnectionState.READY:
+            # libzmq connects again within a moment, as somebody whom the hub has never met, and says nothing.
+            self._session.lost(now, NotConnected("The connection to the hub broke.", hint="It is tried again."))
+        trouble = self._watches[CTL].trouble
         if trouble is None or trouble is before:
             return
-        if self._watch.final and self._file is None:
+        if self._watches[CTL].final and self._file is None:
             self._close_sockets()
             self._look_at = now + REFUSED_AGAIN
             self._session.refused(trouble)

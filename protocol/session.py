@@ -430,7 +430,9 @@ class Session:
         elif isinstance(error, VersionMismatch):
             self._become(self.state, error)
         elif not error.retryable:  # a retryable one, such as a full disk, leaves the request waiting for its turn
-            self._requests.answered(re)
+            key = self._requests.answered(re)
+            if type(key) is tuple and key[-1] in self.jobs:  # a wish that was refused; the job goes on
+                self.updates.append(JobWarning(key[-1], str(error)))
 
     # Inputs, results and previews
 

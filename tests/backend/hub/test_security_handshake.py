@@ -140,7 +140,7 @@ def refused(client: Client, kind: type, *rest: Client) -> None:
 def test_a_registered_key_is_let_in(studio):
     with studio.client(studio.enrol("ann")) as client:
         client.wait_connected(GUARD)
-        assert client._session.welcome.user == "ann"
+        assert client.user == "ann"
         job = client.submit(TextTo3DSpec("a chair"))
         until(lambda: client.jobs[job].seq, "the job", client)
 
@@ -148,7 +148,7 @@ def test_a_registered_key_is_let_in(studio):
 def test_the_owner_of_the_folder_is_let_in_by_the_connection_file(studio):
     with Client.local(studio.folder) as client:
         client.wait_connected(GUARD)
-        assert client._session.welcome.user == "local"
+        assert client.user == "local"
 
 
 def test_unknown_key(studio):

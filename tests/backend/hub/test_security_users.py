@@ -45,7 +45,7 @@ from protocol.messages import (
     Watch,
     Welcome,
 )
-from protocol.updates import ConnectionState
+from protocol.updates import ConnectionState, JobWarning
 from protocol.worker_messages import HUB_TO_WORKER, Lease, Ready, Result, WorkerEphemeral, WorkerEvent
 
 SPEC = TextTo3DSpec("a chair")
@@ -175,6 +175,17 @@ def test_an_artist_cannot_overtake(bench, raw_as):
     (refused,) = answers(ann, Reprioritise(accepted.job, priority="interactive"))
     assert type(refused.error) is NotAllowed
     assert bench.hub.store.job(accepted.job).priority == "batch"
+
+
+def test_a_refused_wish_is_told_and_the_job_goes_on(bench):
+    ann = bench.person("ann")
+    job = ann.submit(SPEC)
+    bench.until(lambda: ann.jobs[job].seq == 1)
+    ann.reprioritise(job, priority="interactive")
+    seen = bench.turns(40)
+    (warning,) = (one for one in seen if isinstance(one, JobWarning))
+    assert warning.job == job and "takes a lead" in warning.text
+    assert ann.jobs[job].state == "QUEUED" and ann.state is ConnectionState.READY and ann.user == "ann"
 
 
 def test_quota_with_the_numbers_and_a_repeat_keeps_its_place(bench, raw_as):
