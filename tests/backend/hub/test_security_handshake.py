@@ -117,6 +117,11 @@ class Peer:
                 return read(envelope, direction)
         return None
 
+    def trouble(self):
+        """Why there is no connection, as far as it is known by now."""
+        self.watch.look()
+        return self.watch.trouble
+
     def __enter__(self):
         return self
 
@@ -207,7 +212,7 @@ def test_a_key_opens_one_door_only(studio):
         (studio.info.back_address, studio.info.keys, READY), (studio.info.address, studio.info.worker_keys, HELLO),
     ):
         with Peer(address, keys) as peer:
-            until(lambda peer=peer: peer.watch.look() or peer.watch.trouble, "the refusal")
+            until(peer.trouble, "the refusal")
             assert type(peer.watch.trouble) is WrongKey
             assert peer.ask(hello, seconds=SILENCE) is None
     with Peer(studio.info.back_address, gpu2) as peer:
@@ -234,7 +239,7 @@ def test_a_revoked_key_loses_its_open_connection(studio):
                 assert peer.socket.poll(int(GUARD * 1000))
                 last = read(framing.decode(peer.socket.recv_multipart()), direction)
             assert type(last.error) is WrongKey  # it is told why
-            until(lambda peer=peer: peer.watch.look() or peer.watch.trouble, "the cut, and the next handshake's end")
+            until(peer.trouble, "the cut, and the next handshake's end")
             assert type(peer.watch.trouble) is WrongKey
             assert peer.ask(Ping(), direction, SILENCE) is None
         ann.poll()
