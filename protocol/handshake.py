@@ -3,7 +3,7 @@
 
 A `HandshakeWatch` reads the events of one socket, without a thread and without waiting, and turns them into the
 error that a person can act on: nobody listens (NotConnected), the hub does not accept our key (WrongKey), or it is
-not the hub that we were paired with (WrongHub).
+not the hub that we were paired with (WrongHub). It also sees a connection end that libzmq mends by itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .errors import MaquetteError, NotConnected, WrongHub, WrongKey
 
 BROKEN_OFF = 3  # handshakes in a row that ended without a word, before it is taken for a wrong key of the hub
 EVENTS = (
-    zmq.EVENT_CONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_HANDSHAKE_SUCCEEDED
+    zmq.EVENT_CONNECTED | zmq.EVENT_CONNECT_RETRIED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 )
 
@@ -34,6 +34,7 @@ class HandshakeWatch:
         self.trouble: MaquetteError | None = None
         self._reached = False
         self._broken_off = 0
+        self._ended = False
         name = f"inproc://maquette-handshakes-{next(_names)}"
         socket.monitor(name, EVENTS)
         self._events: zmq.Socket[Any] = socket.context.socket(zmq.PAIR)
@@ -46,10 +47,17 @@ class HandshakeWatch:
         """Whether trying again cannot help until somebody changes a key."""
         return isinstance(self.trouble, (WrongKey, WrongHub))
 
-    def look(self) -> None:
-        """Take what has happened since the last look into `trouble`."""
+    @property
+    def events(self) -> zmq.Socket[Any]:
+        """The socket that has something to read when `look` has something to see."""
+        return self._events
+
+    def look(self) -> bool:
+        """Take what has happened since the last look into `trouble`; gives whether a connection ended meanwhile."""
+        self._ended = False
         while int(self._events.getsockopt(zmq.EVENTS)) & zmq.POLLIN:  # asking costs a tenth of being refused
             self._take(int(recv_monitor_message(self._events, zmq.NOBLOCK)["event"]))
+        return self._ended
 
     def close(self) -> None:
         """Stop watching; before the socket itself is closed."""
@@ -58,6 +66,8 @@ class HandshakeWatch:
     def _take(self, event: int) -> None:
         if event == zmq.EVENT_CONNECTED:
             self._reached = True
+        elif event == zmq.EVENT_DISCONNECTED:
+            self._ended = True
         elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
             self.trouble, self._broken_off = None, 0
         elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:

@@ -9,12 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
+from proxy import Proxy
 
 from protocol.client import Client
-from protocol.local import read_connection_file
+from protocol.local import read_connection_file, write_connection_file
 
 ROOT = Path(__file__).resolve().parents[2]
 GUARD = 120.0  # seconds; a loaded machine is slow, a hang is longer
@@ -90,3 +92,17 @@ def wait_for(condition, what: str, client: Client | None = None, seconds: float 
         time.sleep(0.02)
     raise AssertionError(f"waited {seconds:.0f} s for {what}")
 
+
+
+def connection_through(proxy: Proxy, hub: HubProcess, folder: Path) -> Path:
+    """A connection file like the hub's own, but leading through the proxy. A hub that was started anew has new keys:
+    write the file again then."""
+    folder = folder / f"through-{proxy.port}"
+    folder.mkdir(exist_ok=True)
+    info = read_connection_file(hub.folder)
+    return write_connection_file(folder, replace(info, address=f"tcp://127.0.0.1:{proxy.port}"))
+
+
+def client_through(proxy: Proxy, hub: HubProcess, folder: Path) -> Client:
+    """A client of the hub whose every byte goes through the proxy. folder: for its connection file."""
+    return Client(connection_file=connection_through(proxy, hub, folder), software="fault test")
