@@ -36,6 +36,7 @@ QUIET_SECONDS = 15.0  # without a chunk before the stream is asked for again
 MAX_TRIES = 3  # times that bytes of an array may arrive wrong, before giving up
 WINDOW_SECONDS = 0.25  # of the link's rate
 MIN_WINDOW = 256 * 1024
+MIN_PIECE = 64 * 1024
 SLOW_LINK = 30e6  # bytes a second; compressing takes the hub less time than sending, below this
 
 
@@ -246,14 +247,19 @@ class Downloads:
             one.heard, one.asked = now, one.have + grant
             self._outstanding += grant
             self.streams[self.next_stream] = (owner, one)
-            self.send(BlobGet(one.descriptor.hash, one.have, self.next_stream, grant, self._codec(one)))
+            self.send(BlobGet(one.descriptor.hash, one.have, self.next_stream, grant, self._codec(one), self._piece))
             self.next_stream = self.next_stream % (2**32 - 1) + 1
         for stream, (_, one) in self.streams.items():
             grant = self._grant(one.asked, one.size)
             if grant:
                 one.asked += grant
                 self._outstanding += grant
-                self.send(Credit(stream, grant))
+                self.send(Credit(stream, grant, self._piece))
+
+    @property
+    def _piece(self) -> int:
+        """Bytes of one chunk: a whole block, unless that would fill a small window alone."""
+        return FRAME_BYTES if self._target >= 4 * FRAME_BYTES else max(MIN_PIECE, min(FRAME_BYTES, self._target // 4))
 
     def _grant(self, begin: int, size: int) -> int:
         """Credit for the bytes from `begin` on, 0 when it does not pay to send any now."""

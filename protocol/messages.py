@@ -328,7 +328,10 @@ class Ack(Message):
 
 @dataclass(frozen=True)
 class BlobGet(Message):
-    """Stream the bytes of `hash` from `offset` as CHUNKs, first `credit` bytes. codec: how to compress them."""
+    """Stream the bytes of `hash` from `offset` as CHUNKs, first `credit` bytes.
+
+    codec: how they may be compressed. piece: bytes of one chunk at most, so that a slow link is not filled by one.
+    """
 
     TYPE = "BLOB_GET"
     hash: bytes = wire(sha256)
@@ -336,15 +339,17 @@ class BlobGet(Message):
     stream: int = wire(u32)
     credit: int = wire(byte_count)
     codec: str = wire(checks.one_of(*CODECS), "raw")
+    piece: int = wire(checks.integer(1, FRAME_BYTES), FRAME_BYTES)
 
 
 @dataclass(frozen=True)
 class Credit(Message):
-    """Allows so many more bytes on a stream; 0 ends the stream."""
+    """Allows so many more bytes on a stream; 0 ends the stream. piece: as in BLOB_GET, 0 to leave it."""
 
     TYPE = "CREDIT"
     stream: int = wire(u32)
     bytes: int = wire(byte_count)
+    piece: int = wire(checks.integer(0, FRAME_BYTES), 0)
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,7 @@ class _Stream:
     offset: int
     credit: int
     codec: str
+    piece: int
     useless: int = 0
     ready: tuple[Chunk, int] | None = None  # made, and not taken by libzmq yet
 
@@ -88,7 +89,8 @@ class _Stream:
         self.ready = None
 
     def _make_piece(self) -> tuple[Chunk, int] | None:
-        count = min(FRAME_BYTES - self.offset % FRAME_BYTES, self.credit, self.source.size - self.offset)
+        block = FRAME_BYTES - self.offset % FRAME_BYTES
+        count = min(block, self.piece, self.credit, self.source.size - self.offset)
         if count <= 0:
             return None
         data = self.source.read(self.offset, count)
@@ -131,7 +133,8 @@ class Streams:
         self.end(message.stream)
         codec = message.codec if compress.available() else "raw"
         self._open[message.stream] = _Stream(
-            message.stream, message.hash, source, message.offset, min(message.credit, WINDOW), codec
+            message.stream, message.hash, source, message.offset, min(message.credit, WINDOW), codec,
+            message.piece,
         )
 
     def credit(self, message: Credit) -> None:
@@ -139,6 +142,7 @@ class Streams:
         stream = self._open.get(message.stream)
         if stream is not None and message.bytes:
             stream.credit = min(stream.credit + message.bytes, WINDOW)
+            stream.piece = message.piece or stream.piece
         else:
             self.end(message.stream)
 

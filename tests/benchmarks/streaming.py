@@ -139,14 +139,14 @@ def bare_round(socket: zmq.Socket[bytes], target: np.ndarray) -> float:
 
 
 def our_round(client: Client, job: str, ticks: list[float] | None = None) -> float:
-    """Seconds from asking for a finished job to its verified result."""
+    """Seconds from asking for a finished job to its verified result. ticks: gets the CPU seconds of each `poll`."""
     began = time.perf_counter()
     client.watch(job)
     while True:
-        before = time.perf_counter()
+        before = time.thread_time()
         updates = client.poll(0.004)
         if ticks is not None:
-            ticks.append(time.perf_counter() - before)
+            ticks.append(time.thread_time() - before)
         if any(isinstance(one, JobFinished) for one in updates):
             break
         if not updates:
@@ -231,7 +231,9 @@ def measure(folder: Path, megabytes: int, rounds: int, encrypt: bool, count: int
     (wall, busy), (our_wall, our_busy) = (
         [statistics.median(column) for column in zip(*rows, strict=True)] for rows in (theirs, ours)
     )
+    best = [min(row[0] for row in rows) for rows in (theirs, ours)]
     return {
+        "ratio of best": best[0] / best[1],
         "bare MB/s": megabytes / wall, "ours MB/s": megabytes / our_wall, "ratio": wall / our_wall,
         "bare CPU s/GB": 1e3 * busy / megabytes, "ours CPU s/GB": 1e3 * our_busy / megabytes,
         "cancel p50 ms": 1e3 * waits[len(waits) // 2], "cancel p99 ms": 1e3 * waits[int(0.99 * len(waits))],

@@ -26,17 +26,19 @@ SUMMARY = m.JobSummary(JOB, "text_to_3d", "a chair", "QUEUED", 3, 1, 1.5e9, "bat
 EXAMPLES = {
     "client to hub": (m.CLIENT_TO_HUB, [
         m.Hello(1, 2, "test", "ctl", ("zstd",), HASH, b"sid"), m.Resume({JOB: 3}),
-        m.Submit(KEY, "text_to_3d", SPEC, (ARRAY,), "batch", 60.0, 2), m.Pause(JOB), m.Continue(JOB),
+        m.Submit(KEY, "text_to_3d", SPEC, (ARRAY,), "batch", 60.0), m.Pause(JOB), m.Continue(JOB),
         m.Reprioritise(JOB, "interactive", "first"), m.Cancel(JOB),
         m.List(5, True), m.Get(JOB), m.Watch(JOB, 7), m.Ack(JOB, 9), m.Credit(1, 1 << 20),
-        m.BlobGet(HASH, 5, 2, 100), m.BlobCheck(((HASH, 5), (KEY * 2, 0))), m.BlobPut(HASH, 0, 3, (b"abc",)), m.Ping(),
+        m.BlobGet(HASH, 5, 2, 100, "zstd", 50), m.BlobCheck(((HASH, 5), (KEY * 2, 0))),
+        m.BlobPut(HASH, 0, 3, (b"abc",)), m.Ping(),
         m.Bye(),
     ]),
     "hub to client": (m.HUB_TO_CLIENT, [
         m.Welcome(1, "hub", b"sid", 3, ("zstd",), "ann"), m.Accepted(JOB), m.Rejected(ERROR), m.Jobs((SUMMARY,)),
         m.Event(JOB, 1, "state", "SUCCEEDED", 1, "text", ERROR, (ARRAY,)),
         m.Ephemeral(JOB, 1, 2, "preview_mesh", "coarse", 0.5, "text", 3.5, (ARRAY,), (b"x",)),
-        m.Chunk(1, HASH, 2, 9, (b"abc",)), m.BlobNeed(HASH, 3), m.BlobOk(HASH, 3, True), m.Error(ERROR, JOB), m.Pong(),
+        m.Chunk(1, HASH, 2, 9, (b"abc",), 5, "zstd", 7),
+        m.BlobNeed(HASH, 3), m.BlobOk(HASH, 3, True), m.Error(ERROR, JOB), m.Pong(),
         m.Draining("stops"),
     ]),
     "worker to hub": (w.WORKER_TO_HUB, [
@@ -45,7 +47,7 @@ EXAMPLES = {
         w.WorkerEphemeral(JOB, kind="progress", stage="coarse", fraction=0.25, fence=4),
         w.Result(JOB, 4, (ARRAY,)), w.Failed(JOB, 4, ERROR), w.Goodbye("bye"), w.WorkerPaused(JOB, 4),
         w.Checkpoint(JOB, 4, 2, HASH, 9), m.BlobCheck(((HASH, 5),)),
-        m.BlobPut(HASH, 0, 3, (b"abc",)), m.BlobGet(HASH, 5, 2, 100), m.Credit(2, 100),
+        m.BlobPut(HASH, 0, 3, (b"abc",)), m.BlobGet(HASH, 5, 2, 100, "zstd", 50), m.Credit(2, 100),
     ]),
     "hub to worker": (w.HUB_TO_WORKER, [
         m.Welcome(1, "hub", b"w-1", 3), m.Rejected(ERROR), w.Lease(JOB, 1, 4, 10.0, "text_to_3d", SPEC, (ARRAY,)),
