@@ -81,14 +81,14 @@ def page(facts: dict[str, Any]) -> RenderableType:
 
 
 def _places(rows: list[dict[str, Any]]) -> RenderableType:
-    table = _table("Workers", "slot", "machine", "device", "state", "worker", "device free", "memory", "heard", "job")
+    table = _table("Workers", "slot", "device", "state", "worker", "device free", "memory", "heard", "job")
     for one in rows:
         state = one["state"] + (f": {one['reason']}" if one["reason"] else "")
         if one["says"]:
             state = "working" if one["job"] else one["says"]
         silent = one["silent_seconds"]
         _add(
-            table, one["slot"], one["machine"], one["device"][:16], state, one["worker"],
+            table, "/".join(filter(None, (one["machine"], one["slot"]))), one["device"][:16], state, one["worker"],
             size(one["device_free_bytes"]) if one["device_free_bytes"] else "", size(one["process_bytes"]),
             f"{silent:.0f} s ago" if one["says"] else "", one["job"][:8], style=BAD if silent > 10 else None,
         )

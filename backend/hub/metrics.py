@@ -83,7 +83,7 @@ def render(report: Report) -> bytes:
         found = list(samples)
         if found:
             lines.extend((f"# HELP maquette_{name} {help}", f"# TYPE maquette_{name} {kind}"))
-            lines.extend(f"maquette_{name}{_labels(labels)} {float(value):.17g}" for labels, value in found)
+            lines.extend(f"maquette_{name}{_labels(labels)} {float(value)!r}" for labels, value in found)
 
     def one(value: float) -> list[Sample]:
         return [({}, value)]

@@ -94,6 +94,15 @@ class Hub:
     def __init__(self, options: HubOptions, clock: Callable[[], float] = time.monotonic) -> None:
         self.options = options
         self._clock = clock
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        try:
+            self._open()
+        except BaseException:
+            self._context.destroy(linger=0)  # or its end would wait for ever for sockets that nobody has
+            raise
+
+    def _open(self) -> None:
+        options, clock = self.options, self._clock
         own_keys = keys.load(options.keys_folder)
         keys.require_for(options.host, own_keys if options.encrypt else None, options.keys_folder)
         options.data.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -106,7 +115,6 @@ class Hub:
         self.blobs = BlobStore(options.data / "blobs", options.free, options.reserve)
         self.accounts = Accounts(self.store, time.time)
         self.gate = Gate(self.accounts, self.store, clock)
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.doorkeeper = Doorkeeper(self._context, self.accounts.may_enter, self.gate.knocked)  # before any bind
         pair = own_keys.pair if own_keys is not None else KeyPair.new()
         client, worker = KeyPair.new(), KeyPair.new()  # for whoever can read the connection file of this start
