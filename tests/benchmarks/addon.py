@@ -317,7 +317,7 @@ def main(arguments: Sequence[str] | None = None, say: Callable[[str], None] = pr
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="folder for addon.json and addon.md")
     parser.add_argument("--faces", type=int, default=1_000_000)
-    parser.add_argument("--texture", type=int, default=2048, help="side of the texture, pixels of noise")
+    parser.add_argument("--texture", type=int, default=3300, help="side of the texture, pixels of noise")
     parser.add_argument("--repeats", type=int, default=3, help="of the race with glTF")
     parser.add_argument("--ticks", type=int, default=2000, help="idle ticks")
     parser.add_argument("--reloads", type=int, default=200)

@@ -16,6 +16,7 @@ import json
 import os
 import sys
 import time
+import zlib
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,8 @@ class FakeHub:
             data = self.blobs[message.hash]
             for begin in range(message.offset, len(data), wire_arrays.FRAME_BYTES):
                 part = data[begin : begin + wire_arrays.FRAME_BYTES]
-                self.send(to, say.Chunk(message.stream, message.hash, begin, len(data), (part,)))
+                chunk = say.Chunk(message.stream, message.hash, begin, len(data), (part,), crc=zlib.crc32(part))
+                self.send(to, chunk)
         elif isinstance(message, say.List):
             waiting = [job for job, spec in self.specs.items() if spec["prompt"] == "queued"]
             lines = [say.JobSummary(job, "text_to_3d", "queued", "QUEUED", 1, 1, 1.0, ahead=4) for job in waiting]
