@@ -113,7 +113,7 @@ def test_a_worker_that_does_not_listen_is_ended(hub):
         assert hub.workers() == before
 
         job = client.submit(TextTo3DSpec("steps=4 deaf=1 sleep=600"))
-        running(client, job, 0.2)
+        running(client, job, 0.4)  # past the last place where it listens
         client.cancel(job)  # ended with its process
         with pytest.raises(Cancelled):
             client.wait(job, GUARD)

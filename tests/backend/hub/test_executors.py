@@ -140,7 +140,7 @@ def test_every_place_has_a_worker_and_each_job_runs_once(studio):
 def test_a_deaf_job_is_cancelled_with_its_process_while_a_killed_one_goes_on_from_its_checkpoint(studio):
     with studio.client() as client:
         deaf = client.submit(TextTo3DSpec("steps=4 deaf=1 sleep=600"))
-        running(client, deaf, 0.2)
+        running(client, deaf, 0.4)
         before = {one.pid for one in studio.workers()}
         client.cancel(deaf)
         seen: list[object] = []
