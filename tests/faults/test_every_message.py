@@ -35,11 +35,12 @@ ELSEWHERE = {
     ("hub>client", "REJECTED"): "tests/protocol/test_session.py",
     ("hub>worker", "REJECTED"): "tests/backend/worker/test_conversation.py",
 }
-# Messages of the protocol that neither the client nor the hub sends yet.
+# What the story of test_every_request makes them say; PAUSE and CHECKPOINT of a worker: tests/backend/worker.
 UNUSED = {
     ("client>hub", "BLOB_CHECK"), ("client>hub", "BLOB_PUT"), ("hub>client", "BLOB_NEED"), ("hub>client", "BLOB_OK"),
-    ("client>hub", "PAUSE"), ("client>hub", "CONTINUE"), ("client>hub", "PRIORITISE"), ("worker>hub", "PAUSED"),
+    ("client>hub", "PAUSE"), ("client>hub", "CONTINUE"), ("client>hub", "REPRIORITISE"), ("worker>hub", "PAUSED"),
     ("hub>worker", "PAUSE"), ("worker>hub", "BLOB_GET"), ("worker>hub", "CREDIT"), ("hub>worker", "CHUNK"),
+    ("worker>hub", "CHECKPOINT"),
 }
 
 
