@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from protocol import worker_messages as w
 from protocol.arrays import Descriptor, inline
 from protocol.errors import BadRequest, EmptySurface, MaquetteError, ProtocolError, UnknownType
 from protocol.fields import HEAD, read
-from protocol.framing import Envelope, decode, encode
+from protocol.framing import MAJOR, SIGNATURE, Envelope, decode, encode
 from protocol.messages import TextTo3DSpec
 
 JOB, KEY, HASH = "ab" * 16, bytes(range(16)), bytes(range(32))
@@ -143,3 +144,31 @@ def test_making_a_wrong_message_fails_here_and_now():
     ):
         with pytest.raises(BadRequest):
             make()
+
+
+GOLDEN = Path(__file__).parent / "golden" / "messages"
+
+
+def golden(direction, message):
+    return GOLDEN / f"{direction.replace(' ', '_')}.{message.TYPE.lower()}.{len(message.to_envelope().body)}.bin"
+
+
+@pytest.mark.parametrize(("direction", "message"), ALL, ids=lambda one: getattr(one, "TYPE", one))
+def test_bytes_of_version_1_stay(direction, message):
+    """What was once sent is read for ever, and what we send is what was once written down: a change is a new major.
+
+    A new optional field is a new file, written by tests/protocol/golden/write.py; the old one stays.
+    """
+    path = golden(direction, message)
+    assert path.exists(), "a new form of this message: run tests/protocol/golden/write.py, and keep the old file"
+    assert encode(message.to_envelope(id=KEY))[1] == path.read_bytes()
+
+
+@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*.bin")), ids=lambda path: path.stem)
+def test_every_form_that_was_ever_written_is_still_read(path):
+    table = EXAMPLES[path.stem.split(".")[0].replace("_", " ")][0]
+    header = path.read_bytes()
+    kind = path.stem.split(".")[1].upper()
+    payload = (b"abc",) if kind in ("CHUNK", "BLOB_PUT") else ()
+    message = read(decode([SIGNATURE + bytes((MAJOR, 0)), header, *payload]), table)
+    assert message.TYPE == kind
