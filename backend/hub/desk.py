@@ -105,7 +105,8 @@ class Desk:
             self.scheduler.add(self._waiting(job))
 
     def _waiting(self, job: JobRow) -> Waiting:
-        avoid = frozenset(name for pair in self.store.failed_on(job.id) for name in pair if name)
+        failed = self.store.failed_on(job.id) if job.life.fence else ()
+        avoid = frozenset(name for pair in failed for name in pair if name)
         return Waiting(
             job.id, job.user, job.number, job.priority, job.rank, devices_of(job), model_of(job), avoid,
             self._outgrown.get(job.id, -1) + 1,

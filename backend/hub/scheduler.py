@@ -11,11 +11,11 @@ for it, so that small jobs cannot starve it. (Protocol reference, section 11.)
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import accumulate, islice
 
 from protocol.messages import PRIORITIES
 
@@ -55,6 +55,18 @@ class Place:
     warm: frozenset[str] = frozenset()
     free: int = 0
     worked: float = 0.0
+
+
+class _Lengths:
+    """Lengths of queues, to add them up as if none were longer than a cap."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        self._sorted = sorted(lengths)
+        self._sums = [0, *accumulate(self._sorted)]
+
+    def capped(self, cap: int) -> int:
+        shorter = bisect_right(self._sorted, cap)
+        return self._sums[shorter] + (len(self._sorted) - shorter) * cap
 
 
 @dataclass(slots=True)
@@ -132,26 +144,32 @@ class Scheduler:
 
     def ahead(self, jobs: Sequence[str], now: float) -> dict[str, int]:
         """How many jobs are to start before each of these that wait: higher classes, then users in turn."""
-        used: dict[str, float] = {}
         found = {}
         above = 0
         for priority in PRIORITIES:
             users = self._queues[priority]
+            turns: dict[str, tuple[_Lengths, _Lengths]] = {}  # of those whose turn is before and after this user's
             for job in jobs:
                 entry = self._waiting.get(job)
                 if entry is None or entry.priority != priority:
                     continue
-                if not used:
-                    used = {user: self.used(user, now) for user in users}
+                if entry.user not in turns:
+                    turns[entry.user] = self._others(users, entry.user, now)
+                before, after = turns[entry.user]
                 place = bisect_left(users[entry.user], (entry.rank, entry.number, job))
-                others = sum(
-                    min(len(queue), place + (used[user] < used[entry.user]))
-                    for user, queue in users.items() if user != entry.user
-                )
-                found[job] = above + place + others
-            above += sum(len(queue) for queue in users.values())
-            used = {}
+                found[job] = above + place + before.capped(place + 1) + after.capped(place)
+            above += self.waiting_in(priority)
         return found
+
+    def _others(
+        self, users: Mapping[str, list[tuple[float, int, str]]], user: str, now: float
+    ) -> tuple[_Lengths, _Lengths]:
+        own = self.used(user, now)
+        sides: tuple[list[int], list[int]] = ([], [])
+        for other, queue in users.items():
+            if other != user:
+                sides[self.used(other, now) >= own].append(len(queue))
+        return _Lengths(sides[0]), _Lengths(sides[1])
 
     # The accounts
 
