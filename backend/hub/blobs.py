@@ -22,6 +22,8 @@ from protocol.errors import BadRequest, OutOfSpace, ProtocolError, UnknownBlob
 
 RESERVE_BYTES = 256 << 20  # free space that uploads leave alone, so that the job store can always write
 
+SYNC_BYTES = 8 << 20  # of an upload, then it is synced: many short waits, where one long one would hold up all others
+
 
 def free_bytes(folder: Path) -> int:
     """Free space on the folder's disk."""
@@ -123,6 +125,9 @@ class BlobStore:
             with open(upload.path, "r+b") as file:  # no handle is kept: thousands of uploads may have begun
                 file.seek(have)
                 file.write(data)
+                if have // SYNC_BYTES != (have + len(data)) // SYNC_BYTES:
+                    file.flush()
+                    os.fsync(file.fileno())
             upload.hasher.update(data)
             upload.sums.update(data)
             upload.have += len(data)

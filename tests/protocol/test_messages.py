@@ -171,4 +171,4 @@ def test_every_form_that_was_ever_written_is_still_read(path):
     kind = path.stem.split(".")[1].upper()
     payload = (b"abc",) if kind in ("CHUNK", "BLOB_PUT") else ()
     message = read(decode([SIGNATURE + bytes((MAJOR, 0)), header, *payload]), table)
-    assert message.TYPE == kind
+    assert kind == message.TYPE
