@@ -21,7 +21,7 @@ from backend.render.raster import Rasteriser
 from backend.texturing.paint import Pass, paint
 from backend.texturing.painted import Ground
 from backend.texturing.rig import Frame, ring
-from backend.texturing.together import Denoising
+from backend.texturing.together import Denoising, Show
 
 
 def repaint(
@@ -32,8 +32,10 @@ def repaint(
     rasteriser: Rasteriser,
     seed: int,
     tell: Callable[[float, str], None],
+    show: Show,
 ) -> Asset:
-    """The asset with another base colour. Its mesh and UVs stay; `tell` reports and may raise Cancelled."""
+    """The asset with another base colour. Its mesh and UVs stay; `tell` reports and may raise Cancelled, `show` gets
+    the views as they become clear."""
     passes = passes_of(broad, sharp, settings)
     frame = Frame.of(asset.mesh.vertices)
     mesh = Mesh(frame.vertices(asset.mesh.vertices), asset.mesh.faces, asset.mesh.uvs)
@@ -43,7 +45,8 @@ def repaint(
     size = asset.base_colour.shape[0]
     ground = Ground(asset.base_colour) if settings.broad.begin < 1.0 else None
     generator = torch.Generator().manual_seed(seed)
-    painted = paint(mesh, cameras, passes, size, rasteriser, generator, tell, ground=ground, texels=texels)
+    painted = paint(mesh, cameras, passes, size, rasteriser, generator, tell, ground=ground, texels=texels,
+                    show=show)
     return replace(asset, base_colour=painted.image, facts={**asset.facts, "paint": painted.report})
 
 

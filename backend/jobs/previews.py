@@ -57,6 +57,14 @@ class Previews:
             vertices, faces = surface.surface()
             self._mesh(vertices, faces, texture.colour(vertices))
 
+    def of_pictures(self, pictures: Tensor) -> None:
+        """Views being painted, (B, 3 or more, s, s): the first four, two by two."""
+        if not self.due():
+            return
+        self._last = self._context.clock()
+        four = pictures[torch.arange(4) % len(pictures), :3]
+        self._picture(torch.cat([torch.cat(list(four[:2]), 2), torch.cat(list(four[2:]), 2)], 1).permute(1, 2, 0))
+
     def _mesh(self, vertices: Tensor, faces: Tensor, colours: Tensor) -> None:
         placed = to_metres(vertices.cpu().numpy(), self._size)
         bytes_ = np.full((len(placed), 4), 255, np.uint8)

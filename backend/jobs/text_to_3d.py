@@ -58,7 +58,7 @@ def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
         asset = finish(fine.surface, fine.texture, preset.finish, spec.texture_size, tell, notes.add)
     if preset.paints:
         with watch.stage("paint", "painting it from all around") as tell:
-            asset = repaint(asset, broad, sharp, preset.paint, rasteriser, seed + 3, tell)
+            asset = repaint(asset, broad, sharp, preset.paint, rasteriser, seed + 3, tell, previews.of_pictures)
     with watch.stage("deliver", "taking its picture"):
         thumbnail = portrait(asset, context.device, rasteriser)
         arrays = arrays_of(asset, thumbnail, spec.size_metres)

@@ -18,7 +18,7 @@ from backend.jobs.finish import Asset, portrait
 from backend.jobs.guide import Voice
 from backend.jobs.paint import passes_of
 from backend.jobs.presets import Preset
-from backend.jobs.previews import png
+from backend.jobs.previews import Previews, png
 from backend.jobs.prompt import Notes, read_prompt
 from backend.jobs.results import MeshResult, versions
 from backend.jobs.stopwatch import Stopwatch
@@ -46,6 +46,7 @@ def texture(spec: TextureSpec, context: JobContext) -> MeshResult:
     seed = spec.seed if spec.seed is not None else secrets.randbelow(2**31)
     watch = Stopwatch(context, _plan(spec, preset))
     notes = Notes(context)
+    previews = Previews(context, preset.preview_every, 1.0)
     rasteriser = choose_rasteriser(context.device)
     with watch.stage("read the mesh", "looking at the mesh and its UVs"):
         given = read_input(spec, context.inputs, preset.finish.texture, notes)
@@ -53,7 +54,7 @@ def texture(spec: TextureSpec, context: JobContext) -> MeshResult:
         broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes)
     with watch.stage("paint", "painting it from all around") as tell:
         engine = by_views if spec.engine == "views" else by_distillation
-        image, facts = engine(spec, preset, given, (broad, sharp), rasteriser, seed, tell)
+        image, facts = engine(spec, preset, given, (broad, sharp), rasteriser, seed, tell, previews)
     with watch.stage("deliver", "taking its picture"):
         thumbnail = portrait(Asset(given.mesh, image, {}), context.device, rasteriser)
         arrays: dict[str, NDArray[Any]] = {"base_colour": png(image), "thumbnail": png(thumbnail)}
@@ -91,7 +92,7 @@ def texture(spec: TextureSpec, context: JobContext) -> MeshResult:
 
 def by_views(
     spec: TextureSpec, preset: Preset, given: TextureInput, voices: tuple[Voice, Voice], rasteriser: Rasteriser,
-    seed: int, tell: Tell,
+    seed: int, tell: Tell, previews: Previews,
 ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     """(texture (S, S, 3), facts) by views that are denoised together. Raises BadRequest when no camera sees it."""
     strength = spec.strength if given.ground is not None else 1.0
@@ -100,7 +101,7 @@ def by_views(
     try:
         painted = paint(
             given.mesh, cameras, passes, given.size, rasteriser, torch.Generator().manual_seed(seed), tell,
-            ground=given.ground, at_once=spec.at_once, two_sided=given.two_sided,
+            ground=given.ground, at_once=spec.at_once, two_sided=given.two_sided, show=previews.of_pictures,
         )
     except NothingSeen as problem:
         raise BadRequest("None of the cameras sees the object.", path="inputs.cameras",
@@ -110,7 +111,7 @@ def by_views(
 
 def by_distillation(
     spec: TextureSpec, preset: Preset, given: TextureInput, voices: tuple[Voice, Voice], rasteriser: Rasteriser,
-    seed: int, tell: Tell,
+    seed: int, tell: Tell, previews: Previews,
 ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     """(texture (S, S, 3), facts) by score distillation into a colour field; cameras stand all around, any rig."""
     texels = texel_map(given.mesh, given.size)
@@ -121,7 +122,7 @@ def by_distillation(
         corners = given.mesh.uvs.reshape(-1, 3, 2)[texels.face]
         uv = (corners * texels.barycentric[:, :, None]).sum(1)
         stage.begin(texels.points, sample(ground.picture / 255.0, uv).astype(np.float32))
-    distil(stage, tell)
+    distil(stage, tell, previews)
     image = stage.baked(texels)
     if ground is not None and ground.keep is not None:
         image[ground.keep] = ground.picture[ground.keep]

@@ -21,6 +21,7 @@ from backend.jobs.coarse import hash_grid_config
 from backend.jobs.fine import render_surface
 from backend.jobs.guide import Guide, Opinion, Voice
 from backend.jobs.presets import Preset
+from backend.jobs.previews import Previews
 from backend.jobs.stage import Stage
 from backend.jobs.views import sample_cameras
 from backend.render.raster import Rasteriser
@@ -30,7 +31,7 @@ BEGIN_STEPS = 150  # steps in which the field takes on the colours that are ther
 BEGIN_POINTS = 4096
 
 
-class TextureStage(Stage[Opinion]):
+class TextureStage(Stage[tuple[Guide, Opinion]]):
     """A texture field on a fixed mesh under optimisation: the first half of the steps listens to the broad prior, then
     the sharp one. Pictures are unlit, so that no shading is baked in."""
 
@@ -63,8 +64,8 @@ class TextureStage(Stage[Opinion]):
             loss.backward()
             optimiser.step()
 
-    def loss(self) -> tuple[Tensor, Opinion]:
-        """The opinion of one prior about one batch of views."""
+    def loss(self) -> tuple[Tensor, tuple[Guide, Opinion]]:
+        """The opinion of one prior about one batch of views, and whose it is."""
         early = self.share < 0.5
         guide, settings = (self.broad, self.preset.coarse) if early else (self.sharp, self.preset.fine)
         cameras = sample_cameras(settings.camera, settings.views, settings.pixels, self.generator)
@@ -73,7 +74,7 @@ class TextureStage(Stage[Opinion]):
         images = guide.pack(seen, 0.5)
         # Weaker jobs begin where the noise leaves more of what is there.
         opinion = guide.judge(images, guide.view(cameras, None), 1.0 - self.strength * (1.0 - self.share))
-        return opinion.loss, opinion
+        return opinion.loss, (guide, opinion)
 
     @torch.no_grad()
     def baked(self, texels: TexelMap) -> NDArray[np.uint8]:
@@ -83,8 +84,10 @@ class TextureStage(Stage[Opinion]):
         return to_bytes(dilate(texels.picture(colours.numpy()), texels.mask))
 
 
-def distil(stage: TextureStage, tell: Callable[[float, str], None]) -> None:
+def distil(stage: TextureStage, tell: Callable[[float, str], None], previews: Previews) -> None:
     """Runs a stage to its end; `tell` reports and may raise Cancelled."""
     while not stage.finished:
-        stage.advance()
+        guide, opinion = stage.advance()
         tell(stage.share, f"step {stage.step} of {stage.steps}")
+        if previews.due():
+            previews.of_pictures(guide.prior.decode(opinion.x0))

@@ -26,7 +26,7 @@ from backend.render.raster import Rasteriser
 from backend.texturing.canvas import NothingSeen, make_canvas
 from backend.texturing.painted import Ground, Painted
 from backend.texturing.projection import Projector
-from backend.texturing.together import Denoising, Tell, denoise_together
+from backend.texturing.together import Denoising, Show, Tell, denoise_together
 
 FINAL_EXPONENT = 8.0  # a texel is almost wholly the business of the view that sees it best
 FINEST = 640  # samples along a side that a canvas is rasterised at, at most
@@ -64,6 +64,7 @@ def paint(
     at_once: int = 0,
     two_sided: bool = False,
     texels: TexelMap | None = None,
+    show: Show = lambda pictures: None,
 ) -> PaintedTexture:
     """Paints a mesh.
 
@@ -79,6 +80,7 @@ def paint(
             earlier ones painted, refine what they see much better, and generate what nobody saw.
         two_sided: the mesh is open or wound inwards.
         texels: of this mesh at this size, where they are known already.
+        show: given the pictures of each step.
 
     Raises:
         NothingSeen: no camera sees the object.
@@ -99,7 +101,7 @@ def paint(
         def told(share: float, message: str, first: int = first) -> None:
             tell(0.9 * (first + share * step) / len(cameras), message)
 
-        pictures = _draw(surface, vertices, faces, group, passes, rasteriser, generator, told)
+        pictures = _draw(surface, vertices, faces, group, passes, rasteriser, generator, told, show)
         if pictures is not None:
             told(0.95, "projecting the views")
             projector = Projector(texels.points, texels.normals, flat, vertices, faces, group, rasteriser, two_sided)
@@ -122,6 +124,7 @@ def _draw(
     rasteriser: Rasteriser,
     generator: torch.Generator,
     tell: Tell,
+    show: Show,
 ) -> Tensor | None:
     """The pictures (B, 4, s, s) of all passes from some cameras, None when none of them sees the object."""
     pictures: Tensor | None = None
@@ -139,5 +142,5 @@ def _draw(
         def told(share: float, message: str, number: int = number, name: str = one.prior.traits.name) -> None:
             tell(0.9 * (number + share) / len(passes), f"{name}, {message}")
 
-        pictures = denoise_together(one.prior, one.book, canvas, one.denoising, start, generator, told, held)
+        pictures = denoise_together(one.prior, one.book, canvas, one.denoising, start, generator, told, held, show)
     return pictures

@@ -25,6 +25,8 @@ from backend.texturing.canvas import Canvas
 
 Tell = Callable[[float, str], None]
 """Takes a share in 0..1 and a message; may raise Cancelled."""
+Show = Callable[[Tensor], None]
+"""Takes pictures (B, 4, s, s) in 0..1 as they stand, for people to look at."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def denoise_together(
     generator: torch.Generator,
     tell: Tell,
     held: Held | None = None,
+    show: Show = lambda pictures: None,
 ) -> Tensor:
     """The clean pictures (B, 4, S, S) of all views: colour over mid grey, and alpha.
 
@@ -83,6 +86,7 @@ def denoise_together(
         generator: a CPU generator.
         tell: told before each step; may raise Cancelled.
         held: cells whose colours are given.
+        show: given the pictures of each step.
     """
     traits = prior.traits
     if canvas.size != traits.resolution:
@@ -110,6 +114,7 @@ def denoise_together(
         pictures = prior.decode(guess.x0)
         if pictures.shape[1] == 3:
             pictures = torch.cat([pictures, canvas.alpha], 1)
+        show(pictures)
         if number + 1 == settings.steps:
             break
         exponent = first + (last - first) * number / max(1, settings.steps - 1)

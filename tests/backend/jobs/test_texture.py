@@ -45,6 +45,7 @@ def test_views_paint_a_texture(ball, tmp_path):
     assert [stage["name"] for stage in report["stages"]] == ["read the mesh", "read the prompt", "paint", "deliver"]
     again, _ = job(tmp_path, ball)
     assert np.array_equal(again.arrays["base_colour"], result.arrays["base_colour"])
+    assert context.images and context.images[0].shape == (64, 64, 3)  # four views of the 32 px prior
     fractions = [fraction for _, fraction in context.stages]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
 
