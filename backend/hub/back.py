@@ -432,7 +432,7 @@ class Back:
             elif code not in (0, FRESH_PROCESS):  # those ended as they should
                 self._stillborn += 1
             self._lost(name, _crash(code))
-            if self._stillborn >= MAX_STILLBORN:
+            if self._stillborn >= MAX_STILLBORN and not self._workers:
                 self._tell_waiting(_crash(code))
         for worker in list(self._workers.values()):
             alive = self.executor.alive(worker.name)

@@ -7,6 +7,7 @@ import hashlib
 
 import pytest
 
+from backend.cli import group
 from backend.hub import safekeeping
 from backend.hub.blobs import BlobStore
 from backend.hub.desk import Desk
@@ -117,6 +118,25 @@ def test_check_finds_damage(folder):
     store.write_bytes(bytes(content[:4096]) + bytes(len(content) - 4096))
     assert check(folder.path).problems
     folder.store = Store(folder.path.parent / "another.sqlite", lambda: 0.0)
+
+
+def test_the_command(folder, tmp_path, capsys):
+    _, digest = folder.finish(1)
+
+    def say(*words):
+        return group.main(["hub", *map(str, words)], standalone_mode=False), capsys.readouterr()
+
+    code, said = say("backup", tmp_path / "to", "--data", folder.path)
+    assert not code and "1 jobs and 1 blobs" in said.out
+    assert say("check", tmp_path / "to", "--hashes")[0] == 0
+    blob_path(tmp_path / "to", digest).unlink()
+    code, said = say("check", tmp_path / "to")
+    assert code == 1 and "missing" in said.err and "1 problems" in said.out
+    with pytest.raises(InternalError):
+        say("restore", tmp_path / "to", "--data", tmp_path / "new")
+    say("backup", tmp_path / "to", "--data", folder.path)
+    assert "1 jobs" in say("restore", tmp_path / "to", "--data", tmp_path / "new")[1].out
+    assert check(tmp_path / "new", hashes=True).problems == []
 
 
 def test_what_is_refused(folder, tmp_path):
