@@ -34,9 +34,12 @@ PATIENCE_AFTER_CANCEL = 20.0  # the hub kills a worker that does not stop within
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
               help="Data folder of the hub to use when one runs there.")
 @click.option("--alone", is_flag=True, help="Start a private hub even if one runs.")
+@click.option("--hub", type=click.Path(path_type=Path, dir_okay=False), default=None,
+              help="File with the pairing string of a studio's hub (mode 0600), to use that one.")
 @click.option("--timeout", type=float, default=None, help="Give up (and cancel) after so many seconds.")
 def generate(prompt: str, out: Path, seed: int | None, preset: str, prior: str, negative_prompt: str, size: float,
-             texture: int, effort: float, data: Path | None, alone: bool, timeout: float | None) -> None:
+             texture: int, effort: float, data: Path | None, alone: bool, hub: Path | None,
+             timeout: float | None) -> None:
     """Make a textured mesh from PROMPT.
 
     Writes model.glb, base_colour.png, preview.png and report.json. Uses the hub that runs on this machine, or
@@ -51,7 +54,7 @@ def generate(prompt: str, out: Path, seed: int | None, preset: str, prior: str, 
     except OSError as problem:
         raise click.UsageError(f"--out {out}: {problem.strerror}") from problem
     began = time.monotonic()
-    with any_hub(data, alone) as client:
+    with any_hub(data, alone, pairing=hub) as client:
         result = follow(client, client.submit(spec), timeout)
     files = write_files(out, result, {"seconds": round(time.monotonic() - began, 2)})
     click.echo(f"{', '.join(files)} in {out}")

@@ -17,9 +17,11 @@ import click
 
 from protocol.client import Client
 from protocol.errors import InternalError, NotConnected, Poisoned, WorkerCrashed
+from protocol.keys import read_pairing_file
 from protocol.local import default_data_folder, read_connection_file
 
 ANSWER_SECONDS = 3.0  # for a hub that has left a connection file
+STUDIO_SECONDS = 15.0  # for a hub on another machine
 START_SECONDS = 60.0  # for a new one, on a slow disk; it takes well under a second normally
 STOP_SECONDS = 15.0
 
@@ -35,8 +37,18 @@ def running_hub(data: Path | None) -> Iterator[Client]:
 
 
 @contextlib.contextmanager
-def any_hub(data: Path | None, alone: bool, keep: Path | None = None) -> Iterator[Client]:
-    """The running hub if there is one (and not `alone`), otherwise a private one, see `private_hub` for `keep`."""
+def any_hub(
+    data: Path | None, alone: bool, keep: Path | None = None, pairing: Path | None = None
+) -> Iterator[Client]:
+    """The running hub if there is one (and not `alone`), otherwise a private one, see `private_hub` for `keep`.
+
+    pairing: file with the pairing string of a studio's hub, which is used then and no other.
+    """
+    if pairing is not None:
+        with Client.paired(read_pairing_file(pairing), software="maquette command") as client:
+            client.wait_connected(STUDIO_SECONDS)
+            yield client
+        return
     if not alone:
         with contextlib.ExitStack() as stack:
             try:

@@ -9,14 +9,16 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from backend.cli import exit_code, group
+from backend.cli.private_hub import any_hub
 from protocol.client import Client
 from protocol.errors import MaquetteError, NotConnected, WrongKey
-from protocol.keys import Pairing, read_pairing_file
+from protocol.keys import Pairing, read_pairing_file, write_private
 from protocol.local import read_connection_file
 from protocol.updates import ConnectionState
 
@@ -61,6 +63,12 @@ def serving(data: Path, *more: object):
         process.wait(GUARD)
 
 
+def with_address(file: Path, pairing: Pairing, address: str) -> Path:
+    """The pairing with the address that the test's hub got."""
+    write_private(file, replace(pairing, address=address).text())
+    return file
+
+
 def test_from_init_to_revocation(tmp_path, maquette):
     data, file = tmp_path / "data", tmp_path / "ann.pairing"
     at = ("--data", data)
@@ -83,6 +91,8 @@ def test_from_init_to_revocation(tmp_path, maquette):
         assert worker.keys.server == pairing.keys.server == root.keys.server
         with Client(address, keys=pairing.keys) as ann:
             ann.wait_connected(GUARD)
+            with any_hub(None, False, pairing=with_address(file, pairing, address)) as another:
+                assert another.user == "ann"
             lines = maquette("keys", "list", "--json", *at)[0].splitlines()
             listed = {one["name"]: one for one in map(json.loads, lines)}
             assert {name: one["role"] for name, one in listed.items()} == {
