@@ -100,6 +100,19 @@ def test_a_killed_backup_leaves_the_one_before_it_whole(folder, tmp_path, monkey
     assert backup(folder.path, tmp_path / "to").jobs == 2
 
 
+def test_a_reader_holds_up_neither_writes_nor_checkpoints(folder):
+    folder.finish(1)
+    with safekeeping.reading(folder.path / "hub.sqlite") as copying:
+        copying.execute("BEGIN")
+        before = copying.execute("SELECT count(*) FROM jobs").fetchone()
+        folder.finish(2)
+        folder.store.checkpoint()
+        folder.finish(3)
+        assert copying.execute("SELECT count(*) FROM jobs").fetchone() == before == (1,)
+    folder.store.checkpoint()
+    assert (folder.path / "hub.sqlite-wal").stat().st_size == 0
+
+
 def test_check_finds_damage(folder):
     names = [folder.finish(number) for number in range(4)]
     paths = [blob_path(folder.path, digest) for _, digest in names]
