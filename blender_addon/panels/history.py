@@ -72,7 +72,7 @@ def draw_record(box, context, record) -> None:
     buttons.operator("maquette.vary", text="", icon="MOD_PARTICLES").job = record.id
     buttons.operator("maquette.delete", text="", icon="TRASH").job = record.id
     if record.problem and record.state == "FAILED":
-        parts.paragraph(box, context, record.problem, icon="ERROR", indent=8)
+        parts.paragraph(box, context, record.problem, icon="ERROR", indent=5)
 
 
 CLASSES = (MAQUETTE_PT_history,)

@@ -5,7 +5,7 @@ import textwrap
 
 from .. import words
 
-PIXELS_A_LETTER = 7.0
+PIXELS_A_LETTER = 6.8
 """Width of a letter at a resolution scale of 1, a little generous, so that wrapped lines are not cut."""
 
 PICTURE_SHARE = 0.24
@@ -31,7 +31,7 @@ def paragraph(layout, context, sentence: str, icon: str = "NONE", indent: int = 
         column.label(text=line, icon=icon if index == 0 else ("BLANK1" if icon != "NONE" else "NONE"), translate=False)
 
 
-def error(layout, context, problem: Exception, remedies, indent: int = 6) -> None:
+def error(layout, context, problem: Exception, remedies, indent: int = 5) -> None:
     """What happened, what to do, and the buttons that do it."""
     message, hint = words.problem(problem)
     paragraph(layout, context, message, icon="ERROR", indent=indent)

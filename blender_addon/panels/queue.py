@@ -29,37 +29,36 @@ def draw_job(box, context, job) -> None:
     """One job: picture and prompt, then what it does, made, or died of."""
     picture = thumbnails.icon(job.id, link.current().history.picture(job.id))
     column = parts.beside_picture(box, picture, PICTURE_SCALE)
-    head = column.row(align=True)
-    head.label(text=job.prompt, icon=ICONS.get(job.state, "SORTTIME"), translate=False)
+    column.label(text=job.prompt, icon=ICONS.get(job.state, "SORTTIME"), translate=False)
+    if not job.over:
+        compat.progress_bar(column, job.fraction, words.progress(job))
+    row = column.row(align=True)
     if not job.over:
         if job.state == "PAUSED":
-            head.operator("maquette.resume", text="", icon="PLAY").job = job.id
+            row.operator("maquette.resume", text="", icon="PLAY").job = job.id
         elif job.state in PAUSABLE:
-            head.operator("maquette.pause", text="", icon="PAUSE").job = job.id
-        head.operator("maquette.cancel", text="", icon="CANCEL").job = job.id
-        compat.progress_bar(column, job.fraction, words.progress(job))
+            row.operator("maquette.pause", text="", icon="PAUSE").job = job.id
+        row.operator("maquette.cancel", text="", icon="CANCEL").job = job.id
     else:
-        if job.object_name:
-            head.operator("maquette.show_result", text="", icon="RESTRICT_SELECT_OFF").job = job.id
-            head.operator("maquette.vary", text="", icon="MOD_PARTICLES").job = job.id
-        elif job.state == "KEPT":
-            head.operator("maquette.bring", text="", icon="IMPORT").job = job.id
-        head.operator("maquette.forget", text="", icon="X").job = job.id
         seed = job.report.get("seed")
-        if job.state == "DONE" and seed is not None:
-            column.label(text=words.say("seed {seed}", seed=seed), translate=False)
-        elif job.state in ("KEPT", "CANCELLED"):
-            column.label(text=words.say(job.words), translate=False)
+        made = job.state == "DONE" and seed is not None
+        row.label(text=words.say("seed {seed}", seed=seed) if made else words.say(job.words), translate=False)
+        if job.object_name:
+            row.operator("maquette.show_result", text="", icon="RESTRICT_SELECT_OFF").job = job.id
+            row.operator("maquette.vary", text="", icon="MOD_PARTICLES").job = job.id
+        elif job.state == "KEPT":
+            row.operator("maquette.bring", text="", icon="IMPORT").job = job.id
+        row.operator("maquette.forget", text="", icon="X").job = job.id
     if job.state == "FAILED" and job.error is not None:
-        parts.error(box, context, job.error, mending.of_job(job.error, job.id), indent=8)
+        parts.error(box, context, job.error, mending.of_job(job.error, job.id), indent=5)
     elif job.state == "CANCELLED":
         button = box.operator("maquette.retry", icon="FILE_REFRESH")
         button.job = job.id
     for warning in job.warnings:
-        parts.paragraph(box, context, warning, icon="INFO", indent=8)
+        parts.paragraph(box, context, warning, icon="INFO", indent=5)
     if job.nearest_known and not any(job.nearest_known[0] in warning for warning in job.warnings):
         known = words.say("Not in what this prior knows. Nearest: {known}", known=", ".join(job.nearest_known))
-        parts.paragraph(box, context, known, icon="INFO", indent=8)
+        parts.paragraph(box, context, known, icon="INFO", indent=5)
 
 
 CLASSES = (MAQUETTE_PT_jobs,)
