@@ -39,9 +39,10 @@ def _classes():  # type: ignore[no-untyped-def]
 def register() -> None:
     import bpy
 
-    from . import batch, filemark, properties, thumbnails, ticking
+    from . import batch, filemark, properties, thumbnails, ticking, translations
     from .panels import connection
 
+    translations.register(__name__)
     for cls in _classes():
         bpy.utils.register_class(cls)
     properties.register()
@@ -55,7 +56,7 @@ def register() -> None:
 def unregister() -> None:
     import bpy
 
-    from . import batch, filemark, installation, properties, thumbnails, ticking
+    from . import batch, filemark, installation, properties, thumbnails, ticking, translations
     from .panels import connection
 
     batch.unregister()
@@ -67,3 +68,4 @@ def unregister() -> None:
     properties.unregister()
     for cls in reversed(_classes()):
         bpy.utils.unregister_class(cls)
+    translations.unregister(__name__)

@@ -7,11 +7,17 @@ from typing import Any
 
 import bpy
 
+from . import translations
+
 
 def say(text: str, **values: Any) -> str:
-    """A sentence in the language of Blender's interface; values go into its {places} after it was translated."""
-    translated = bpy.app.translations.pgettext_iface(text)
-    return translated.format(**values) if values else translated
+    """A sentence in the language of Blender's interface; values go into its {places} after it was translated.
+
+    Without values it may also be a finished sentence, such as an error's message, see `translations.sentence`.
+    """
+    if not values:
+        return translations.sentence(text)
+    return bpy.app.translations.pgettext_iface(text).format(**values)
 
 
 def duration(seconds: float) -> str:
@@ -48,3 +54,8 @@ def progress(job: Any) -> str:
 def problem(error: Exception) -> tuple[str, str]:
     """(what happened, what to do) of an error; the second is empty where nobody knows."""
     return str(getattr(error, "message", "") or error), str(getattr(error, "hint", ""))
+
+
+def whole(error: Exception) -> str:
+    """What happened and what to do, in one line and in the artist's language, for Blender's reports."""
+    return " ".join(say(part) for part in problem(error) if part)

@@ -3,6 +3,7 @@
 
 import bpy
 
+from .. import words
 from ..capture import cameras
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
@@ -37,7 +38,7 @@ class MAQUETTE_OT_place_cameras(bpy.types.Operator):
         about = cameras.subject(context)
         if self.arrangement == "VIEW":
             if context.region_data is None:
-                self.report({"ERROR"}, "Call this from a 3D viewport")
+                self.report({"ERROR"}, words.say("Call this from a 3D viewport"))
                 return {"CANCELLED"}
             matrices = [context.region_data.view_matrix.inverted()]
         else:
@@ -50,7 +51,7 @@ class MAQUETTE_OT_place_cameras(bpy.types.Operator):
         collection = cameras.place(context.scene, matrices)
         properties = context.scene.maquette
         properties.rig, properties.rig_collection = "COLLECTION", collection
-        self.report({"INFO"}, f"{len(matrices)} cameras are in {collection.name}")
+        self.report({"INFO"}, words.say(f"{len(matrices)} cameras are in {collection.name}"))
         return {"FINISHED"}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import bpy
 
 from .. import __package__ as base_package
-from .. import installation, link, preferences, wire
+from .. import installation, link, preferences, wire, words
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
@@ -23,7 +23,7 @@ class MAQUETTE_OT_connect(bpy.types.Operator):
         try:
             link.current().connect()
         except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, words.whole(error))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -49,7 +49,7 @@ class MAQUETTE_OT_paste_pairing(bpy.types.Operator):
         try:
             pairing = wire.keys.Pairing.parse(context.window_manager.clipboard)
         except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, words.whole(error))
             return {"CANCELLED"}
         settings = preferences.settings()
         settings.pairing = pairing.text()
@@ -143,10 +143,10 @@ class MAQUETTE_OT_install(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if installation.current().running:
-            cls.poll_message_set("The backend is being installed")
+            cls.poll_message_set(words.say("The backend is being installed"))
             return False
         if not preferences.settings().source.strip():
-            cls.poll_message_set("Say in Source where the backend comes from")
+            cls.poll_message_set(words.say("Say in Source where the backend comes from"))
             return False
         return True
 
@@ -154,7 +154,7 @@ class MAQUETTE_OT_install(bpy.types.Operator):
         try:
             installation.current().begin(preferences.settings().source.strip())
         except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, words.whole(error))
             return {"CANCELLED"}
         return {"FINISHED"}
 

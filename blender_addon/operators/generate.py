@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bpy
 
-from .. import compat, kinds, link, notes, recall, scripting, wire
+from .. import compat, kinds, link, notes, recall, scripting, wire, words
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
@@ -20,7 +20,7 @@ class MAQUETTE_OT_generate(bpy.types.Operator):
     def poll(cls, context):
         complaint = kinds.complaint(context)
         if complaint:
-            cls.poll_message_set(complaint)
+            cls.poll_message_set(words.say(complaint))
         return not complaint
 
     def execute(self, context):
@@ -35,7 +35,7 @@ class MAQUETTE_OT_generate(bpy.types.Operator):
                 target=target, collection=properties.collection,
             )
         except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, words.whole(error))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -67,7 +67,8 @@ class MAQUETTE_OT_browse_prior(bpy.types.Operator):
     def execute(self, context):
         folder = Path(bpy.path.abspath(self.directory))
         if not any((folder / name).exists() for name in ("model_index.json", "config.json")):
-            self.report({"WARNING"}, "This folder has no model_index.json: it does not look like a model of diffusers")
+            said = words.say("This folder has no model_index.json: it does not look like a model of diffusers")
+            self.report({"WARNING"}, said)
         context.scene.maquette.prior = str(folder)
         return {"FINISHED"}
 
@@ -115,14 +116,15 @@ class MAQUETTE_OT_take_picture(bpy.types.Operator):
             with path.open("rb") as file:
                 note = notes.read(file.read(2 * notes.LIMIT))
         except OSError as error:
-            self.report({"ERROR"}, f"The picture cannot be read: {error}")
+            self.report({"ERROR"}, words.say(f"The picture cannot be read: {error}"))
             return {"CANCELLED"}
         if note is not None and isinstance(note.get("spec"), dict):
             recall.fill(properties, str(note.get("kind", "")), note["spec"], note.get("seed"))
         elif kinds.chosen(properties).uses_picture:
             properties.picture = bpy.data.images.load(str(path), check_existing=True)
         else:
-            self.report({"WARNING"}, "Maquette has not made this picture, and this kind of work looks at none")
+            said = words.say("Maquette has not made this picture, and this kind of work looks at none")
+            self.report({"WARNING"}, said)
             return {"CANCELLED"}
         return {"FINISHED"}
 

@@ -3,7 +3,7 @@
 
 import bpy
 
-from .. import assets, link, recall, scripting, wire
+from .. import assets, link, recall, scripting, wire, words
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
@@ -19,7 +19,7 @@ class MAQUETTE_OT_reuse(bpy.types.Operator):
     def execute(self, context):
         record = link.current().history.get(self.job)
         if record is None:
-            self.report({"ERROR"}, "The history has no such job any more")
+            self.report({"ERROR"}, words.say("The history has no such job any more"))
             return {"CANCELLED"}
         recall.fill(context.scene.maquette, record.kind, record.spec, record.seed)
         return {"FINISHED"}
@@ -37,7 +37,7 @@ class MAQUETTE_OT_vary(bpy.types.Operator):
         try:
             scripting.again(self.job, new_seed=True)
         except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, words.whole(error))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -54,7 +54,7 @@ class MAQUETTE_OT_bring(bpy.types.Operator):
         try:
             scripting.bring(self.job, context.scene.maquette.place)
         except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, words.whole(error))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -99,16 +99,16 @@ class MAQUETTE_OT_publish(bpy.types.Operator):
     def poll(cls, context):
         complaint = assets.complaint(context.object)
         if complaint:
-            cls.poll_message_set(complaint)
+            cls.poll_message_set(words.say(complaint))
         return not complaint
 
     def execute(self, context):
         try:
             path = assets.publish(context.object)
         except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, words.whole(error))
             return {"CANCELLED"}
-        self.report({"INFO"}, f"Published to {path}")
+        self.report({"INFO"}, words.say(f"Published to {path}"))
         return {"FINISHED"}
 
 

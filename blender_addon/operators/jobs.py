@@ -3,7 +3,7 @@
 
 import bpy
 
-from .. import link, scripting, wire
+from .. import link, scripting, wire, words
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
@@ -12,7 +12,7 @@ def found(operator):
     """The job that an operator is about; None, and reported, when this session has no such job."""
     job = link.current().jobs.get(operator.job)
     if job is None:
-        operator.report({"ERROR"}, f"This session has no job {operator.job}")
+        operator.report({"ERROR"}, words.say(f"This session has no job {operator.job}"))
     return job
 
 
@@ -27,7 +27,7 @@ class MAQUETTE_OT_cancel(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if not link.current().jobs.running():
-            cls.poll_message_set("No job is running")
+            cls.poll_message_set(words.say("No job is running"))
             return False
         return True
 
@@ -81,7 +81,7 @@ class MAQUETTE_OT_retry(bpy.types.Operator):
         try:
             scripting.again(self.job)
         except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, words.whole(error))
             return {"CANCELLED"}
         link.current().jobs.forget(self.job)
         return {"FINISHED"}
@@ -101,7 +101,7 @@ class MAQUETTE_OT_show_result(bpy.types.Operator):
         name = (job.object_name if job is not None else "") or (record.object_name if record is not None else "")
         item = context.view_layer.objects.get(name) if name else None
         if item is None:
-            self.report({"WARNING"}, "The object is not in this view layer any more")
+            self.report({"WARNING"}, words.say("The object is not in this view layer any more"))
             return {"CANCELLED"}
         for other in context.selected_objects:
             other.select_set(False)

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The add-on in other languages, through Blender's own translation system.
+
+Labels, tooltips and enum items are found by Blender itself once `register` was called; what the code puts together
+goes through `words.say`. Sentences with values in them that come from elsewhere, such as an error of the hub, are
+recognised by their form (`sentence`): "{0} has no faces" in the dictionaries stands for every object.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+import bpy
+
+from . import chinese, german
+
+LANGUAGES: dict[str, dict[str, str]] = {
+    "de_DE": german.TEXTS,
+    "de": german.TEXTS,
+    "zh_HANS": chinese.TEXTS,
+    "zh_CN": chinese.TEXTS,  # its name before Blender 4.0
+}
+CONTEXTS = ("*", "Operator")
+"""Blender looks labels of operators up in a context of their own."""
+
+_NUMBERED = re.compile(r"\{(\d)\}")
+
+
+def table() -> dict[str, dict[tuple[str, str], str]]:
+    """What Blender's registration wants."""
+    return {
+        locale: {(context, text): translated for text, translated in texts.items() for context in CONTEXTS}
+        for locale, texts in LANGUAGES.items()
+    }
+
+
+def register(package: str) -> None:
+    bpy.app.translations.register(package, table())
+
+
+def unregister(package: str) -> None:
+    bpy.app.translations.unregister(package)
+
+
+@functools.lru_cache(maxsize=1)
+def _forms() -> list[tuple[re.Pattern[str], str]]:
+    """(what a filled-in sentence looks like, its form with numbered places), the longest first."""
+    forms = [text for text in german.TEXTS if _NUMBERED.search(text)]
+    found = []
+    for form in sorted(forms, key=len, reverse=True):
+        pieces = _NUMBERED.split(form)  # text, number, text, number, ..., text
+        pattern = "".join(re.escape(piece) if at % 2 == 0 else f"(?P<p{piece}>.*?)" for at, piece in enumerate(pieces))
+        found.append((re.compile(pattern, re.DOTALL), form))
+    return found
+
+
+def sentence(text: str) -> str:
+    """A finished English sentence in the language of the interface; as it is where nobody has translated it."""
+    say = bpy.app.translations.pgettext_iface
+    translated = say(text)
+    if translated != text or not _speaks_another():
+        return translated
+    for pattern, form in _forms():
+        match = pattern.fullmatch(text)
+        if match is not None:
+            other = say(form)
+            if other != form:
+                pieces = _NUMBERED.split(other)
+                return "".join(piece if at % 2 == 0 else match[f"p{piece}"] for at, piece in enumerate(pieces))
+    return text
+
+
+def _speaks_another() -> bool:
+    """Is the interface in one of our languages?"""
+    view = bpy.context.preferences.view
+    return view.use_translate_interface and bpy.app.translations.locale in LANGUAGES
