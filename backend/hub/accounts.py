@@ -73,7 +73,7 @@ class Account:
         return self.role == "admin"
 
 
-OWNER = Account(LOCAL, "admin", Quotas(queued_jobs=10_000))
+OWNER = Account(LOCAL, "admin", Quotas(queued_jobs=100_000))
 
 
 @dataclass(frozen=True)

@@ -180,19 +180,14 @@ class Store:
         )
         return [_job_row(row) for row in rows]
 
-    def newest_jobs(self, user: str, limit: int, open_only: bool) -> list[JobRow]:
-        """The user's newest jobs, newest first."""
+    def newest_jobs(self, user: str, limit: int, open_only: bool, before: str = "") -> list[JobRow]:
+        """The user's newest jobs, newest first; with `before`, those that came before this job."""
         where = f"AND state NOT IN {FINAL}" if open_only else ""
         rows = self._db.execute(
-            f"SELECT {_COLUMNS} FROM jobs WHERE user=? {where} ORDER BY number DESC LIMIT ?", (user, limit)
+            f"SELECT {_COLUMNS} FROM jobs WHERE user=?1 {where} AND (?2='' OR number < (SELECT number FROM jobs WHERE "
+            "id=?2 AND user=?1)) ORDER BY number DESC LIMIT ?3", (user, before, limit),
         )
         return [_job_row(row) for row in rows]
-
-    def count_open(self, user: str) -> int:
-        """How many of the user's jobs have not ended."""
-        return int(self._db.execute(
-            f"SELECT count(*) FROM jobs WHERE user=? AND state NOT IN {FINAL}", (user,)
-        ).fetchone()[0])
 
     def highest_fence(self) -> int:
         """The highest fence that was ever given out."""

@@ -53,7 +53,7 @@ def test_submit_is_idempotent_and_conflicts_are_seen(store):
         with pytest.raises(KeyConflict):
             store.submit(job, *other, "")
     assert [one.seq for one in store.events_after(job, 0, 10)] == [1]
-    assert store.count_open("ann") == 1 and store.count_open("ben") == 0
+    assert len(store.newest_jobs("ann", 10, True)) == 1 and not store.newest_jobs("ben", 10, True)
 
 
 def test_life_of_a_job_and_its_log(desk, store):
@@ -116,6 +116,8 @@ def test_full_disk_loses_nothing(desk, store):
     store._db.execute("PRAGMA max_page_count=100000")
     assert desk.apply(store.job(first.id), CancelAsked()).life.state == "CANCELLED"
     assert len(store.newest_jobs("local", 250, False)) == len(before)
+    assert store.newest_jobs("local", 2, False, before[0].id) == store.newest_jobs("local", 3, False)[1:]
+    assert store.newest_jobs("local", 9, False, before[-1].id) == [] == store.newest_jobs("ann", 9, False, before[0].id)
     assert store._db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 
 
