@@ -171,9 +171,12 @@ class Client:
         """Stop following a job and free its result here; it goes on at the hub."""
         self._session.forget(job)
 
-    def request_list(self, limit: int = 50, open_only: bool = False) -> None:
-        """Ask for the newest jobs of the hub; a JobsListed update follows."""
-        self._session.list_jobs(limit, open_only, self._clock())
+    def request_list(self, limit: int = 50, open_only: bool = False, before: str = "") -> None:
+        """Ask for the own newest jobs, newest first; a JobsListed update follows.
+
+        limit: 1 to 256. before: a job's id, to get those older than it: the history, piece by piece.
+        """
+        self._session.list_jobs(limit, open_only, self._clock(), before)
         self._flush()
 
     # Driving it

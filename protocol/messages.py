@@ -7,8 +7,11 @@ bytes is in `fields` and `framing`. Job specs, which SUBMIT carries, live in `sp
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
+
+import msgpack
 
 from . import checks
 from .arrays import FRAME_BYTES, Buffer, Descriptor
@@ -36,6 +39,7 @@ from .fields import (
     wire,
     word,
 )
+from .framing import MAX_HEADER
 from .specs import JobSpec, TextTo3DSpec, spec_from_map
 
 __all__ = ["JobSpec", "TextTo3DSpec", "read", "spec_from_map"]
@@ -218,11 +222,15 @@ class Get(Message):
 
 @dataclass(frozen=True)
 class List(Message):
-    """State of the newest jobs, or only of those not yet ended. Answered by JOBS."""
+    """State of the newest jobs, or only of those not yet ended. Answered by JOBS.
+
+    before: only those older than this job, to go through a long history piece by piece.
+    """
 
     TYPE = "LIST"
     limit: int = wire(checks.integer(1, MAX_JOBS), 50)
     open_only: bool = wire(checks.boolean, False)
+    before: str = wire(any_job, "")
 
 
 @dataclass(frozen=True)
@@ -277,6 +285,17 @@ class Jobs(Message):
 
     def to_map(self) -> dict[str, Any]:
         return {"jobs": [one.to_map() for one in self.jobs]}
+
+    @classmethod
+    def fitting(cls, jobs: Sequence[JobSummary]) -> Jobs:
+        """As many of these, from the first on, as one header holds: long titles make the list shorter, not fail."""
+        room, count = MAX_HEADER - 1024, 0
+        for one in jobs[:MAX_JOBS]:
+            room -= len(msgpack.packb(one.to_map()))
+            if room < 0:
+                break
+            count += 1
+        return cls(tuple(jobs[:count]))
 
 
 @dataclass(frozen=True)

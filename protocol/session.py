@@ -247,9 +247,9 @@ class Session:
             self._counters.pop((job, kind), None)
         self._counters.pop((job, "progress"), None)
 
-    def list_jobs(self, limit: int, open_only: bool, now: float) -> None:
+    def list_jobs(self, limit: int, open_only: bool, now: float, before: str = "") -> None:
         """Ask how the hub's jobs stand; answered by a JobsListed update."""
-        self._request(("list",), CTL, List(limit, open_only), now)
+        self._request(("list",), CTL, List(limit, open_only, before), now)
 
     def leave(self) -> None:
         """Say goodbye; the jobs go on."""

@@ -282,13 +282,15 @@ class Front:
         self._on_work()
 
     def _tell(self, session: _Session, jobs: Sequence[JobRow], id: bytes) -> None:
-        self.port.try_send(session.ctl, Jobs(self.desk.summaries(jobs)), id)
+        self.port.try_send(session.ctl, Jobs.fitting(self.desk.summaries(jobs)), id)
 
     def _get(self, session: _Session, message: Get, id: bytes) -> None:
         self._tell(session, (self._own_job(session, message.job),), id)
 
     def _list(self, session: _Session, message: List, id: bytes) -> None:
-        self._tell(session, self.desk.store.newest_jobs(session.user, message.limit, message.open_only), id)
+        self._tell(session, self.desk.store.newest_jobs(
+            session.user, message.limit, message.open_only, message.before
+        ), id)
 
     def _watch(self, session: _Session, message: Watch, id: bytes) -> None:
         job = self._own_job(session, message.job)
@@ -303,7 +305,7 @@ class Front:
                 self._follow(session, name, seq)
             except UnknownJob as problem:
                 self.port.try_send(session.ctl, Error(problem, name))
-        self.port.try_send(session.ctl, Jobs(tuple(known)), id)
+        self.port.try_send(session.ctl, Jobs.fitting(known), id)
 
     def _follow(self, session: _Session, job: str, after_seq: int) -> None:
         session.sent[job] = after_seq

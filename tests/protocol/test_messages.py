@@ -15,7 +15,7 @@ from protocol import worker_messages as w
 from protocol.arrays import Descriptor, inline
 from protocol.errors import BadRequest, EmptySurface, MaquetteError, ProtocolError, UnknownType
 from protocol.fields import HEAD, read
-from protocol.framing import MAJOR, SIGNATURE, Envelope, decode, encode
+from protocol.framing import MAJOR, MAX_HEADER, SIGNATURE, Envelope, decode, encode
 from protocol.messages import TextTo3DSpec
 
 JOB, KEY, HASH = "ab" * 16, bytes(range(16)), bytes(range(32))
@@ -29,7 +29,7 @@ EXAMPLES = {
         m.Hello(1, 2, "test", "ctl", ("zstd",), HASH, b"sid"), m.Resume({JOB: 3}),
         m.Submit(KEY, "text_to_3d", SPEC, (ARRAY,), "batch", 60.0), m.Pause(JOB), m.Continue(JOB),
         m.Reprioritise(JOB, "interactive", "first"), m.Cancel(JOB),
-        m.List(5, True), m.Get(JOB), m.Watch(JOB, 7), m.Ack(JOB, 9), m.Credit(1, 1 << 20),
+        m.List(5, True, JOB), m.Get(JOB), m.Watch(JOB, 7), m.Ack(JOB, 9), m.Credit(1, 1 << 20),
         m.BlobGet(HASH, 5, 2, 100, "zstd", 50), m.BlobCheck(((HASH, 5), (KEY * 2, 0))),
         m.BlobPut(HASH, 0, 3, (b"abc",)), m.Ping(),
         m.Bye(),
@@ -172,3 +172,11 @@ def test_every_form_that_was_ever_written_is_still_read(path):
     payload = (b"abc",) if kind in ("CHUNK", "BLOB_PUT") else ()
     message = read(decode([SIGNATURE + bytes((MAJOR, 0)), header, *payload]), table)
     assert kind == message.TYPE
+
+
+def test_a_list_with_long_titles_is_cut_and_not_refused():
+    long = [dataclasses.replace(SUMMARY, job=f"{number:032x}", title="\u7d05" * 120) for number in range(300)]
+    some = m.Jobs.fitting(long)
+    assert 64 < len(some.jobs) < 256 and some.jobs == tuple(long[: len(some.jobs)])
+    assert len(encode(some.to_envelope(id=KEY, re=KEY))[1]) <= MAX_HEADER
+    assert len(m.Jobs.fitting([SUMMARY] * 300).jobs) == 256
