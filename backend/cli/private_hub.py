@@ -52,11 +52,11 @@ def any_hub(
     if not alone:
         with contextlib.ExitStack() as stack:
             try:
-                client = stack.enter_context(running_hub(data))
+                running: Client | None = stack.enter_context(running_hub(data))
             except NotConnected:
-                client = None
-            if client is not None:
-                yield client
+                running = None
+            if running is not None:
+                yield running
                 return
     with private_hub(keep) as client:
         yield client
