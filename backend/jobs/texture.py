@@ -98,10 +98,12 @@ def by_views(
     strength = spec.strength if given.ground is not None else 1.0
     passes = passes_of(*voices, preset.paint, strength)
     cameras = rig_of(spec, preset, given, voices, rasteriser)
+    together = views_together(voices)
+    at_once = -(-spec.at_once // together) * together
     try:
         painted = paint(
             given.mesh, cameras, passes, given.size, rasteriser, torch.Generator().manual_seed(seed), tell,
-            ground=given.ground, at_once=spec.at_once, two_sided=given.two_sided, show=previews.of_pictures,
+            ground=given.ground, at_once=at_once, two_sided=given.two_sided, show=previews.of_pictures,
         )
     except NothingSeen as problem:
         raise BadRequest("None of the cameras sees the object.", path="inputs.cameras",
@@ -134,18 +136,23 @@ def rig_of(
 ) -> Cameras:
     """The cameras to paint from, on the priors' device."""
     device = voices[0].prior.device
+    together = views_together(voices)
     if given.cameras is not None:
-        return given.cameras.to(device)
-    count = spec.views or preset.paint.views
-    together = max(voice.prior.traits.views_together for voice in voices)
-    if together > 1:
-        count = -(-count // together) * together
-    if spec.rig == "turntable":
-        return ring(count, above=60.0 if together == 1 else 0.0).to(device)
-    elevations = KNOWN_ELEVATIONS if isinstance(voices[0].prior, EmbeddedPrior) else (-90.0, 90.0)
-    chosen = coverage(given.mesh, count, rasteriser, device, elevations, given.two_sided)
-    usable = max(together, len(chosen) // together * together)
-    return chosen[torch.arange(usable) % len(chosen)]
+        cameras = given.cameras.to(device)
+    elif spec.rig == "turntable":
+        cameras = ring(spec.views or preset.paint.views, above=60.0 if together == 1 else 0.0).to(device)
+    else:
+        elevations = KNOWN_ELEVATIONS if isinstance(voices[0].prior, EmbeddedPrior) else (-90.0, 90.0)
+        cameras = coverage(given.mesh, spec.views or preset.paint.views, rasteriser, device, elevations,
+                           given.two_sided)
+    # A prior of several views at once gets whole batches: the first cameras once more.
+    missing = -len(cameras) % together
+    return cameras[torch.arange(len(cameras) + missing) % len(cameras)] if missing else cameras
+
+
+def views_together(voices: tuple[Voice, Voice]) -> int:
+    """How many views the priors want in a batch."""
+    return max(voice.prior.traits.views_together for voice in voices)
 
 
 def _plan(spec: TextureSpec, preset: Preset) -> dict[str, float]:

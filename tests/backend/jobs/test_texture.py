@@ -3,15 +3,22 @@
 
 import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from backend.jobs import TerminalContext, run
+from backend.jobs import TerminalContext, presets, run
+from backend.jobs.guide import Voice
 from backend.jobs.previews import png
+from backend.jobs.prompt import Notes
+from backend.jobs.texture import rig_of
+from backend.jobs.texture_input import read_input
+from backend.priors.base import PriorTraits
 from backend.render.cameras import orbit_degrees
+from backend.render.raster import WarpRasteriser
 from protocol.errors import BadRequest, Cancelled
 from protocol.specs import TextureSpec
 from tests.backend.texturing.shapes import sphere_with_uvs
@@ -83,3 +90,13 @@ def test_cancelling(ball, tmp_path):
         with pytest.raises(Cancelled):
             job(tmp_path, ball, engine=engine,
                 cancel_when=lambda context: sum(stage == "paint" for stage, _ in context.stages) > 2)
+
+
+def test_a_prior_of_several_views_gets_whole_batches(ball, tmp_path):
+    notes = Notes(TerminalContext(tmp_path))
+    given = read_input(TextureSpec("a ball"), ball, 64, notes)
+    traits = PriorTraits("four", "1", 32, "rgb", (3, 32, 32), views_together=4)
+    voice = Voice(SimpleNamespace(traits=traits, device=torch.device("cpu")), None)  # type: ignore[arg-type]
+    for rig in ("turntable", "coverage"):
+        spec = TextureSpec("a ball", rig=rig, views=6)
+        assert len(rig_of(spec, presets.DRAFT, given, (voice, voice), WarpRasteriser())) == 8
