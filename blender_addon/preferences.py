@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import bpy
 
 from . import __package__ as base_package
+from . import pairings
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
@@ -21,7 +22,8 @@ class MaquettePreferences(bpy.types.AddonPreferences):
         name="Pairing String",
         description="The line that the studio's administrator made for you. Empty: the hub of this machine",
         subtype="PASSWORD",
-        default="",
+        get=lambda self: pairings.text(),
+        set=lambda self, line: pairings.keep(line),
     )
     address: bpy.props.StringProperty(
         name="Hub",

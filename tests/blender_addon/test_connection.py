@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import addon_utils
 import bpy
 import pytest
 
-from blender_addon import compat, connection, link, mending, preferences, wire
+from blender_addon import compat, connection, link, mending, pairings, preferences, wire
 from blender_addon.connection import Connection, State
 
 E = wire.errors
@@ -111,3 +114,22 @@ def test_the_first_button_is_the_one_that_helps():
     assert mending.of_job(E.WorkerCrashed("x"), job)[0].operator == "maquette.retry"
     assert mending.of_job(E.PriorNotFound("x"), job)[0].operator == "maquette.reuse"
     assert mending.of_connection(E.NotAllowed("x"))[0].operator == "maquette.paste_pairing"
+
+
+def test_the_pairing_string_is_kept_in_a_private_file_and_not_in_the_preferences(tmp_path, monkeypatch):
+    monkeypatch.setattr(compat, "user_folder", lambda package, name: tmp_path)
+    line = wire.keys.Pairing("ann", "tcp://10.0.0.5:5570", KEYS).text()
+    assert addon_utils.enable("blender_addon", default_set=True) is not None
+    try:
+        settings = preferences.settings()
+        assert settings.pairing == ""
+        settings.pairing = f"  {line}\n"
+        assert settings.pairing == line and connection.destination()[0] == "tcp://10.0.0.5:5570"
+        assert pairings.path().stat().st_mode & 0o077 == 0
+        bpy.ops.wm.save_userpref()
+        saved = b"".join(path.read_bytes() for path in Path(bpy.utils.user_resource("CONFIG")).glob("*.blend"))
+        assert saved and line.encode() not in saved and line not in str(dict(settings.items()))
+        assert bpy.ops.maquette.unpair() == {"FINISHED"}
+        assert settings.pairing == "" and not pairings.path().exists()
+    finally:
+        addon_utils.disable("blender_addon", default_set=True)
