@@ -157,11 +157,12 @@ def our_round(client: Client, job: str, ticks: list[float] | None = None) -> flo
 
 
 def cancels(client: Client, job: str, count: int) -> list[float]:
-    """Seconds from `cancel` to the event that says so, each while the result streams."""
+    """Seconds from `cancel` to the event that says so, in order, each while the result of `job` streams, if any."""
     waiting = [client.submit(TextTo3DSpec("x"), job=new_job_id()) for _ in range(count)]
     _until(client, lambda: all(client.jobs[one].seq >= 1 for one in waiting))
     found: list[float] = []
-    client.watch(job)
+    if job:
+        client.watch(job)
     for one in waiting:
         pause = time.perf_counter() + 0.005
         while time.perf_counter() < pause:  # the stream gets going again
@@ -177,7 +178,7 @@ def cancels(client: Client, job: str, count: int) -> list[float]:
         found.append(time.perf_counter() - began)
         _keep_streaming(client, job, updates)
     client.forget(job)
-    return found
+    return sorted(found)
 
 
 def _keep_streaming(client: Client, job: str, updates: list[object]) -> None:
@@ -227,7 +228,7 @@ def measure(folder: Path, megabytes: int, rounds: int, encrypt: bool, count: int
         client.watch(job)
         assert hashlib.sha256(client.wait(job, HUGE).arrays["data"]).digest() == expected
         client.forget(job)
-        waits = sorted(cancels(client, job, count))
+        waits, calm = cancels(client, job, count), cancels(client, "", count // 2)
     (wall, busy), (our_wall, our_busy) = (
         [statistics.median(column) for column in zip(*rows, strict=True)] for rows in (theirs, ours)
     )
@@ -237,6 +238,8 @@ def measure(folder: Path, megabytes: int, rounds: int, encrypt: bool, count: int
         "bare MB/s": megabytes / wall, "ours MB/s": megabytes / our_wall, "ratio": wall / our_wall,
         "bare CPU s/GB": 1e3 * busy / megabytes, "ours CPU s/GB": 1e3 * our_busy / megabytes,
         "cancel p50 ms": 1e3 * waits[len(waits) // 2], "cancel p99 ms": 1e3 * waits[int(0.99 * len(waits))],
+        "cancel without stream p50 ms": 1e3 * calm[len(calm) // 2],
+        "cancel without stream p99 ms": 1e3 * calm[int(0.99 * len(calm))],
         "poll p50 ms": 1e3 * statistics.median(ticks), "poll p99 ms": 1e3 * sorted(ticks)[int(0.99 * len(ticks))],
     }
 
