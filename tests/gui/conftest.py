@@ -17,6 +17,7 @@ import pytest
 from release import addon, wheels
 
 ROOT = Path(__file__).resolve().parents[2]
+WIDTH, HEIGHT = 1280, 960
 LIMIT_S = 900.0
 """For a machine that does much else; a session takes about a minute on two idle cores."""
 
@@ -43,9 +44,9 @@ def session(tmp_path_factory) -> dict[str, Any]:
     }
     (folder / "data").mkdir()
     command = [
-        "xvfb-run", "-a", "-s", "-screen 0 1280x800x24", "blender", "--enable-event-simulate", "--factory-startup",
-        "--window-geometry", "0", "0", "1280", "800", "--python", str(Path(__file__).with_name("session.py")), "--",
-        sys.executable, str(out),
+        "xvfb-run", "-a", "-s", f"-screen 0 {WIDTH}x{HEIGHT}x24", "blender", "--enable-event-simulate",
+        "--factory-startup", "--window-geometry", "0", "0", str(WIDTH), str(HEIGHT),
+        "--python", str(Path(__file__).with_name("session.py")), "--", sys.executable, str(out),
     ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT_S)
     assert (out / "report.json").exists(), done.stdout[-4000:] + done.stderr[-4000:]

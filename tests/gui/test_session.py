@@ -55,13 +55,13 @@ def test_the_session_came_to_its_end(session):
 def test_pictures_show_a_window(session, name):
     """Not black, not empty: many colours, and the viewport's grey in its place."""
     pixels = np.asarray(Image.open(session["out"] / f"{name}.png").convert("RGB"))
-    assert pixels.shape == (800, 1280, 3)
+    assert pixels.shape == (960, 1280, 3)
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 200
 
 
 @pytest.mark.parametrize("name", ["3_preview", "4_result"])
 def test_the_mushroom_is_seen_and_is_red(session, name):
     pixels = np.asarray(Image.open(session["out"] / f"{name}.png").convert("RGB")).astype(int)
-    middle = pixels[200:520, 350:700]
+    middle = pixels[240:640, 330:720]
     red = (middle[..., 0] > 90) & (middle[..., 0] > 2 * middle[..., 1]) & (middle[..., 0] > 2 * middle[..., 2])
     assert red.mean() > 0.1

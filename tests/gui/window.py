@@ -92,13 +92,32 @@ class Hands:
     def find(self, wanted: str, column: float = 0.5) -> Script:
         """Move over the sidebar from top to bottom until the mouse is on `wanted`, then to the middle of it.
 
-        column: where across the panel, 0 left to 1 right. The result is where it is; raises Missing.
+        column: where across the panel, 0 left to 1 right. What lies below the window's edge is scrolled to. The result
+        is where it is; raises Missing.
         """
+        seen: list[str] = []
+        yield from self.scroll("WHEELUPMOUSE", 30)
+        for _ in range(4):
+            found = yield from self._look_for(wanted, column, seen)
+            if found:
+                return found
+            yield from self.scroll("WHEELDOWNMOUSE", 12)
+        raise Missing(f"{wanted} is not in the sidebar; there are {', '.join(seen) or 'no buttons'}")
+
+    def scroll(self, wheel: str, times: int) -> Script:
+        region = self.region("UI")
+        yield from self.move(region.x + region.width * 0.4, region.y + region.height * 0.5)
+        for _ in range(times):
+            self._event(wheel, "PRESS")
+            yield 0.005
+        yield 0.1
+
+    def _look_for(self, wanted: str, column: float, seen: list[str]) -> Script:
+        """Where `wanted` is in what shows now, None when it is not there."""
         region = self.region("UI")
         tabs = 24.0 * bpy.context.preferences.system.ui_scale
         x = region.x + column * (region.width - tabs)
         y = region.y + region.height - ROW / 2
-        seen: list[str] = []
         while y > region.y:
             yield from self.move(x, y)
             here = self.under_mouse()
@@ -113,7 +132,7 @@ class Hands:
                 yield from self.move(x, middle)
                 return x, middle
             y -= ROW
-        raise Missing(f"{wanted} is not in the sidebar; there are {', '.join(seen) or 'no buttons'}")
+        return None
 
     def push(self, wanted: str, column: float = 0.5) -> Script:
         """Find a button and click it."""
