@@ -122,6 +122,10 @@ class JobTable:
         if job_id in self._jobs and self._jobs[job_id].over:
             del self._jobs[job_id]
 
+    def drop(self, job_id: str) -> None:
+        """Take a job off the list whatever it does; it goes on at its hub."""
+        self._jobs.pop(job_id, None)
+
     def running(self) -> list[Job]:
         return [job for job in self._jobs.values() if not job.over]
 

@@ -94,18 +94,27 @@ class Link:
         return self.connection.client
 
     def connect(self) -> None:
-        """Reach for the hub, and follow all jobs that have not ended. Does not wait for it.
+        """Reach for the hub, and follow all jobs of this session that have not ended there. Does not wait for it.
 
-        Does nothing while a connection stands or is being tried. Raises MaquetteError when the settings name no hub
-        that could be reached.
+        Jobs of another hub rest in the history until that one is connected again. Does nothing while a connection
+        stands or is being tried. Raises MaquetteError when the settings name no hub that could be reached.
         """
         if self._client is not None and self.problem is None:
             return
         self.connection.close()
         self.connection.open()
+        here, mine = connection.hub_key(), os.getpid()
         for job in self.jobs.running():
-            if job.outcome is None:
+            record = self.history.get(job.id)
+            if job.outcome is not None:
+                continue
+            if record is not None and record.hub != here:
+                self.jobs.drop(job.id)
+                preview.remove(job.id)
+            else:
                 self._follow(job)
+        for job in self._adopt([one for one in self.history.orphans(here, mine) if one.owner == mine]):
+            self._follow(job)
 
     def disconnect(self) -> None:
         """Say goodbye and end the hub if this link started it; its jobs stay in its store."""
@@ -120,8 +129,18 @@ class Link:
     def take_up(self) -> list[Job]:
         """Mind the jobs again that an earlier Blender left running at this hub, and connect when there are any."""
         self.history.refresh()
+        found = self._adopt(self.history.orphans(connection.hub_key(), os.getpid()))
+        if found and self._client is None:
+            self.connect()
+        else:
+            for job in found:
+                self._follow(job)
+        return found
+
+    def _adopt(self, records: list[Record]) -> list[Job]:
+        """Put jobs of the history that run and are not in the table there; they are this process's from now on."""
         found = []
-        for record in self.history.orphans(connection.hub_key(), os.getpid()):
+        for record in records:
             if self.jobs.get(record.id) is not None:
                 continue
             try:
@@ -134,11 +153,6 @@ class Link:
             self.jobs.add(job)
             self.history.change(record.id, owner=os.getpid())
             found.append(job)
-        if found and self._client is None:
-            self.connect()
-        elif found:
-            for job in found:
-                self._follow(job)
         return found
 
     # --- jobs ---

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import blender_addon
-from blender_addon import compat, filemark, history, link, scripting, ticking, wire
+from blender_addon import compat, filemark, history, link, preferences, scripting, ticking, wire
 from blender_addon.apply import preview
 
 
@@ -241,3 +241,19 @@ def test_blender_may_end_at_any_moment_of_a_job(fake_hub, moment):
         link.current().wait(handle.id, timeout=20.0)
         assert link.current().history.get(handle.id).state == "KEPT"  # its file was never saved, so it is gone
         assert scripting.bring(handle.id).wait(timeout=20.0).name == "Slow ball"
+
+
+def test_jobs_of_another_hub_rest_until_it_is_connected_again(fake_hub, monkeypatch):
+    handle = scripting.generate("wait", seed=1)
+    pump_until(lambda: link.current().jobs.get(handle.id).state == "RUNNING")
+    monkeypatch.setattr(preferences._DEFAULTS, "address", "127.0.0.1:9")
+    link.current().disconnect()
+    link.current().connect()
+    link.current().pump(0.05)
+    assert link.current().jobs.get(handle.id) is None and link.current().history.get(handle.id).open
+    monkeypatch.setattr(preferences._DEFAULTS, "address", "")
+    link.current().disconnect()
+    link.current().connect()
+    pump_until(lambda: link.current().jobs.get(handle.id).state == "RUNNING")
+    handle.cancel()
+    pump_until(lambda: handle.done)
