@@ -32,13 +32,15 @@ FIRST_PREVIEW = 12  # steps, or a quarter of the stage if that is fewer
 
 def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
     """The whole recipe. Goes on from the job's checkpoint if there is one. Raises MaquetteError for the user's eyes."""
-    preset = presets.with_effort(presets.find(spec.preset), spec.effort)
+    preset = presets.with_memory(presets.with_effort(presets.find(spec.preset), spec.effort), context.memory_share)
     saved = context.load_checkpoint() or {}
     seed = saved.get("seed", spec.seed if spec.seed is not None else secrets.randbelow(2**31))
     seed = context.ranks.number_of_first(seed, context.device)
     watch = Stopwatch(context, _plan(preset))
     previews = Previews(context, preset.preview_every, spec.size_metres)
     notes = Notes(context)
+    if context.memory_share < 1.0:
+        notes.add("The device's memory ran out before; this attempt looks through fewer views at once and takes longer.")
     keeper = _Keeper(context, seed)
     rasteriser = choose_rasteriser(context.device)
 
