@@ -119,6 +119,7 @@ class Front:
         self._on_work = on_work
         self._by_peer: dict[bytes, tuple[_Session, str]] = {}
         self._sessions: dict[bytes, _Session] = {}
+        self._awake: set[bytes] = set()  # sessions with something to send; hundreds of others cost nothing
         self._newest = Newest()
         self._shelf = Shelf(desk.store)
         self._inputs = Inputs(desk, blobs)
@@ -145,7 +146,7 @@ class Front:
     @property
     def busy(self) -> bool:
         """Whether there is something that can be sent at once, without waiting for a message."""
-        return any(one.behind or one.stale or one.streams.ready for one in self._sessions.values())
+        return bool(self._awake)
 
     # Messages that come in
 
@@ -311,6 +312,7 @@ class Front:
         session.sent[job] = after_seq
         session.behind.add(job)
         session.stale.update(self._newest.of(job))
+        self._awake.add(session.sid)
 
     def _ack(self, session: _Session, message: Ack, id: bytes) -> None:
         job = self._own_job(session, message.job)
@@ -327,6 +329,7 @@ class Front:
 
     def _blob_get(self, session: _Session, message: BlobGet, id: bytes) -> None:
         session.streams.begin(message, lambda digest: self._source(session, digest))
+        self._awake.add(session.sid)
 
     def _source(self, session: _Session, digest: bytes) -> Source:
         """The bytes of a preview, or of one of the user's own results. Raises UnknownBlob."""
@@ -339,6 +342,7 @@ class Front:
 
     def _credit(self, session: _Session, message: Credit, id: bytes) -> None:
         session.streams.credit(message)
+        self._awake.add(session.sid)
 
     def _blob_check(self, session: _Session, message: BlobCheck, id: bytes) -> None:
         for digest, size in message.blobs:
@@ -362,6 +366,7 @@ class Front:
         for session in self._sessions.values():
             if job in session.sent:
                 session.behind.add(job)
+                self._awake.add(session.sid)
         if self.desk.store.job(job).life.state in FINAL:
             self._newest.drop(job)
 
@@ -371,11 +376,16 @@ class Front:
         for session in self._sessions.values():
             if message.job in session.sent:
                 session.stale.add(key)
+                self._awake.add(session.sid)
 
     def pump(self) -> bool:
         """Send what can be sent. False when every peer that has something to get is slow."""
         moved = False
-        for session in list(self._sessions.values()):
+        for sid in list(self._awake):
+            session = self._sessions.get(sid)
+            if session is None:
+                self._awake.discard(sid)
+                continue
             try:
                 moved |= self._pump_events(session)
                 moved |= self._pump_ephemeral(session)
@@ -386,6 +396,8 @@ class Front:
             except (OSError, OutOfSpace) as problem:
                 log.error("a stream could not be read: %s", problem)
                 session.streams.end_all()
+            if not (session.behind or session.stale or session.streams.ready):
+                self._awake.discard(sid)
         return moved
 
     def _pump_events(self, session: _Session) -> bool:
