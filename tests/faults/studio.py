@@ -126,7 +126,9 @@ class _Router:
 
 def _zmq_without_sockets() -> SimpleNamespace:
     names = {name: getattr(zmq, name) for name in dir(zmq) if not name.startswith("__")}
-    context = SimpleNamespace(socket=lambda kind: _Router(), term=lambda: None, closed=False)
+    context = SimpleNamespace(
+        socket=lambda kind: _Router(), term=lambda: None, destroy=lambda linger=0: None, closed=False
+    )
     poller = SimpleNamespace(register=lambda *_: None, poll=lambda *_: [])
     return SimpleNamespace(**names | {"Context": lambda *_: context, "Poller": lambda: poller})
 
