@@ -13,15 +13,13 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import bpy
 import numpy as np
 
 from . import __package__ as base_package
-from . import compat, connection, filemark, kinds, preferences, wire
+from . import compat, connection, filemark, preferences, wire
 from .apply import preview
 from .apply.placement import IDENTITY, Place
 from .arrivals import Arrivals
@@ -220,51 +218,17 @@ class Link:
         if job is not None and not job.over and self._client is not None:
             self._client.resume(job_id)
 
-    def again(self, job_id: str, seed: int | None = None) -> Job:
-        """Ask for the same once more, at the same place; seed: another one. Raises UnknownJob, BadRequest."""
-        record = self.history.get(job_id)
-        if record is None:
-            raise wire.errors.UnknownJob("The history has no such job any more.")
-        spec = wire.specs.spec_from_map(record.kind, record.spec)
-        if seed is not None:
-            spec = replace(spec, seed=seed)
-        inputs = self._inputs.get(job_id, {})
-        if spec.INPUTS and not inputs:  # taken anew from the object as it is now
-            scene = bpy.context.scene
-            inputs = kinds.find(record.kind).inputs(bpy.context, scene.maquette, record.target, spec)
-        here = record.file == filemark.current() and record.scene in bpy.data.scenes
-        scene = record.scene if here else bpy.context.scene.name
-        return self.submit(spec, Place(scene, record.matrix or IDENTITY, record.collection), inputs, record.target)
+    def inputs_of(self, job_id: str) -> Mapping[str, np.ndarray]:
+        """The arrays that went in with a job of this session; none once it has ended."""
+        return self._inputs.get(job_id, {})
 
-    def bring(self, job_id: str, place: Place | None = None) -> Job:
-        """Bring a result of the history into the open file: from this machine's copy, else from the hub.
-
-        place: where it was asked for by default. The job is DONE on return when a copy was at hand; else it is
-        followed, and lands when it has come. Raises UnknownJob, or MaquetteError when there is no way to the hub.
-        """
-        record = self.history.get(job_id)
-        if record is None:
-            raise wire.errors.UnknownJob("The history has no such job any more.")
-        present = self.jobs.get(job_id)
-        if present is not None and not present.over:
-            present.file = filemark.current()
-            return present
-        spec = wire.specs.spec_from_map(record.kind, record.spec)
-        if place is None:
-            scene = record.scene if record.scene in bpy.data.scenes else bpy.context.scene.name
-            place = Place(scene, record.matrix or IDENTITY, record.collection)
-        job = Job(job_id, spec, place, self._clock(), filemark.current(), record.target)
-        kept = self.results.load(job_id)
-        if kept is None:
-            self.connect()
-        self.jobs.forget(job_id)
+    def fetch(self, job: Job) -> None:
+        """Follow an ended job of the history once more, for its result. Connects first where needed."""
+        self.connect()
+        self.jobs.forget(job.id)
         self.jobs.add(job)
-        if kept is not None:
-            self.arrivals.result(job, wire.updates.Result(*kept))
-        else:
-            job.state = "SUCCEEDED"
-            self._client.watch(job_id, 0)
-        return job
+        job.state = "SUCCEEDED"
+        self._client.watch(job.id, 0)
 
     def delete(self, job_id: str) -> None:
         """Strike a job out of the history, its kept result and picture too; one that runs is cancelled."""

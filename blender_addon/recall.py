@@ -1,13 +1,67 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings of an earlier job -> the panel."""
+"""The ways back from the history: a job asked for once more, its result in a scene, its settings in the panel."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from . import kinds
-from .link import SEED_LIMIT
+import bpy
+
+from . import filemark, kinds, wire
+from .apply.placement import IDENTITY, Place
+from .history import Record
+from .jobs import Job
+from .link import SEED_LIMIT, Link
+
+
+def again(link: Link, job_id: str, seed: int | None = None) -> Job:
+    """Ask for the same once more, at the same place; seed: another one. Raises UnknownJob, BadRequest."""
+    record = _record(link, job_id)
+    spec = wire.specs.spec_from_map(record.kind, record.spec)
+    if seed is not None:
+        spec = replace(spec, seed=seed)
+    inputs = link.inputs_of(job_id)
+    if spec.INPUTS and not inputs:  # taken anew from the object as it is now
+        inputs = kinds.find(record.kind).inputs(bpy.context, bpy.context.scene.maquette, record.target, spec)
+    return link.submit(spec, _place(record, record.file == filemark.current()), inputs, record.target)
+
+
+def bring(link: Link, job_id: str, place: Place | None = None) -> Job:
+    """Bring a result of the history into the open file: from this machine's copy, else from the hub.
+
+    place: where it was asked for by default. The job is DONE on return when a copy was at hand; else it is followed,
+    and lands when it has come. Raises UnknownJob, or MaquetteError when there is no way to the hub.
+    """
+    record = _record(link, job_id)
+    present = link.jobs.get(job_id)
+    if present is not None and not present.over:
+        present.file = filemark.current()
+        return present
+    spec = wire.specs.spec_from_map(record.kind, record.spec)
+    job = Job(job_id, spec, place or _place(record), link._clock(), filemark.current(), record.target)
+    kept = link.results.load(job_id)
+    if kept is None:
+        link.fetch(job)
+        return job
+    link.jobs.forget(job_id)
+    link.jobs.add(job)
+    link.arrivals.result(job, wire.updates.Result(*kept))
+    return job
+
+
+def _record(link: Link, job_id: str) -> Record:
+    record = link.history.get(job_id)
+    if record is None:
+        raise wire.errors.UnknownJob("The history has no such job any more.")
+    return record
+
+
+def _place(record: Record, same_file: bool = True) -> Place:
+    """Where the job was to stand; in the scene that is open where its own is not at hand."""
+    scene = record.scene if same_file and record.scene in bpy.data.scenes else bpy.context.scene.name
+    return Place(scene, record.matrix or IDENTITY, record.collection)
 
 
 def fill(properties: Any, kind: str, spec: Mapping[str, Any], seed: Any = None) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from . import kinds, link, wire
+from . import kinds, link, recall, wire
 from .apply.placement import IDENTITY, Place, take_place
 from .jobs import Job
 
@@ -191,12 +191,12 @@ def submit(
 
 def again(job_id: str, *, new_seed: bool = False) -> Handle:
     """Ask for a job of the history once more, with its own seed or a new one."""
-    return Handle(link.current().again(job_id, link.draw_seed() if new_seed else None).id)
+    return Handle(recall.again(link.current(), job_id, link.draw_seed() if new_seed else None).id)
 
 
 def bring(job_id: str, place: str | Sequence[float] | None = None) -> Handle:
     """Bring a result of the history into the open file, where it was asked for or at another place."""
-    return Handle(link.current().bring(job_id, None if place is None else _place(place)).id)
+    return Handle(recall.bring(link.current(), job_id, None if place is None else _place(place)).id)
 
 
 def take_up() -> list[Handle]:
