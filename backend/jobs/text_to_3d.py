@@ -40,7 +40,7 @@ def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
     previews = Previews(context, preset.preview_every, spec.size_metres)
     notes = Notes(context)
     if context.memory_share < 1.0:
-        notes.add("The device's memory ran out before; this attempt looks through fewer views at once and takes longer.")
+        notes.add("The device's memory ran out before; this attempt uses fewer views at once and takes longer.")
     keeper = _Keeper(context, seed)
     rasteriser = choose_rasteriser(context.device)
 
