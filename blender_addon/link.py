@@ -32,7 +32,7 @@ __all__ = ["Link", "State", "current", "draw_seed"]
 
 log = logging.getLogger(__name__)
 
-BUDGET_S = 0.003
+BUDGET_S = 0.002
 """Main-thread time a tick may take before it looks at the clock; one more message may follow."""
 PLACES_EVERY_S = 3.0
 LIST_LIMIT = 200

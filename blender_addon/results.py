@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-SLICE = 1 << 20
-"""Bytes a step writes: under a millisecond into the page cache."""
+SLICE = 1 << 18
+"""Bytes a step writes: a fraction of a millisecond into the page cache."""
 REPORT = "report.json"
 UNFINISHED = ".part"
 
