@@ -86,7 +86,7 @@ def run_client(data: Path, path: Path, stop: Path) -> int:
     """Keep some jobs in flight until the stop file appears, then wait for their ends."""
     journal = Journal(path)
     open_jobs: dict[str, int] = {}
-    accepted, seen, seed = set(), Counter[str](), 0
+    accepted, seen, last, seed = set(), Counter[str](), dict[str, int](), 0
     for line in journal.lines:  # what the one before us knew
         job = line["job"]
         if line["what"] == "submit":
@@ -114,6 +114,8 @@ def run_client(data: Path, path: Path, stop: Path) -> int:
             for update in client.poll(0.02):
                 if isinstance(update, JobAccepted):
                     journal.write(what="accepted", job=update.job)
+                elif isinstance(update, JobChanged) and update.state in FINAL:
+                    last[update.job] = update.seq  # written with the result: a success is not heard without it
                 elif isinstance(update, JobChanged):
                     seen[update.job] = update.seq
                     journal.write(what="event", job=update.job, seq=update.seq)
@@ -123,7 +125,7 @@ def run_client(data: Path, path: Path, stop: Path) -> int:
                 elif isinstance(update, (JobFinished, JobFailed)):
                     ended = {"hash": fingerprint(update.result.arrays)} if isinstance(update, JobFinished) else {
                         "error": update.error.code, "text": str(update.error)}
-                    journal.write(sync=True, what="end", job=update.job, **ended)
+                    journal.write(sync=True, what="end", job=update.job, seq=last[update.job], **ended)
                     open_jobs.pop(update.job, None)
                     client.forget(update.job)
             time.sleep(0.01)
@@ -256,6 +258,7 @@ def check(stage: Stage, counts: Counts) -> None:
                 heard[job, line["seq"]] += 1
             elif line["what"] == "end":
                 ends.setdefault(job, []).append(line)
+                heard[job, line["seq"]] += 1
         mine = [line["job"] for line in lines if line["what"] == "submit"]
         counts.attempted += len(mine)
         counts.acknowledged += len(accepted)
