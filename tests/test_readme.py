@@ -59,6 +59,8 @@ def test_command(command: str, folder: Path) -> None:
     elif words[:2] == ["python", "tests/benchmarks/quality.py"]:
         # One prompt, hardly made: it runs to its end and says with its exit code that the bars are missed.
         run([str(ROOT / words[1]), *words[2:], "--only", "1", "--effort", "0.01"], folder, code=1)
+    elif words[:3] == ["python3", "build.py", "addon"]:
+        assert "--out" in run([str(ROOT / "build.py"), "addon", "--help"], folder)  # made in tests/blender_addon/packaging
     elif words[:3] == ["python", "-m", "backend.embedded.training"]:
         run_training(words[3:], folder)
     else:
@@ -77,6 +79,7 @@ def run_maquette(words: list[str], folder: Path) -> None:
         assert {"model.glb", "base_colour.png", "preview.png", "report.json"} <= {one.name for one in out.iterdir()}
     elif words[0] == "serve":
         environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_DATA_HOME": str(folder / "data")}
+        words = ["0" if word.isdigit() else word for word in words]  # ports that are free
         hub = subprocess.Popen([sys.executable, *maquette, *words, "--no-worker"], cwd=folder, env=environment)
         time.sleep(5)
         assert hub.poll() is None
@@ -84,9 +87,17 @@ def run_maquette(words: list[str], folder: Path) -> None:
         assert hub.wait(30) == 0
     elif words == ["doctor"]:
         assert "prior" in run([*maquette, "doctor"], folder)
+    elif words[0] == "batch":
+        block = re.search(r"```yaml\n(.*?)```", README, flags=re.DOTALL)
+        assert block
+        (folder / words[1]).write_text(block[1], encoding="utf-8")
+        said = run([*maquette, *words], folder)
+        assert "mug" in said and "chair" in said
+    elif words[0] in ("keys", "hub"):
+        run([*maquette, *words], folder)
     else:
-        assert words == ["status"]
-        run([*maquette, "status"], folder, code=3)  # no hub runs here, and it says so
+        assert words == ["status", "--once"]
+        run([*maquette, *words], folder, code=3)  # no hub runs here, and it says so
 
 
 def run_training(words: list[str], folder: Path) -> None:
