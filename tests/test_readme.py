@@ -60,7 +60,8 @@ def test_command(command: str, folder: Path) -> None:
         # One prompt, hardly made: it runs to its end and says with its exit code that the bars are missed.
         run([str(ROOT / words[1]), *words[2:], "--only", "1", "--effort", "0.01"], folder, code=1)
     elif words[:3] == ["python3", "build.py", "addon"]:
-        assert "--out" in run([str(ROOT / "build.py"), "addon", "--help"], folder)  # made in tests/blender_addon/packaging
+        # The zips themselves are made and installed in tests/blender_addon/packaging.
+        assert "--out" in run([str(ROOT / "build.py"), "addon", "--help"], folder)
     elif words[:3] == ["python", "-m", "backend.embedded.training"]:
         run_training(words[3:], folder)
     else:
