@@ -139,7 +139,8 @@ def main(arguments: list[str]) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     names = [options.only] if options.only else list(SHARES)
     shares, times = (sum(SHARES[name][place] for name in names) for place in (0, 1))
-    guided = "guided by coverage" if options.engine == "atheris" else "NOT guided by coverage: atheris is not installed"
+    why = "as asked" if has_atheris() else "atheris is not installed"
+    guided = "guided by coverage" if options.engine == "atheris" else f"NOT guided by coverage: {why}"
     print(f"engine {options.engine} ({guided}), seed {options.seed}", flush=True)
     print(f"{'harness':12} {'inputs':>10} {'seconds':>8} {'a second':>9} {'slowest ms':>10} {'peak MiB':>9} "
           f"{'coverage':>8} {'corpus':>6}  result", flush=True)
