@@ -152,7 +152,7 @@ def make_blender(version: str) -> None:
 
 def missing_for_window() -> list[str]:
     """What the tests in Blender's window lack on this machine."""
-    return [name for name in ("blender", "Xvfb") if shutil.which(name) is None]
+    return [name for name in ("blender", "Xvfb", "xvfb-run") if shutil.which(name) is None]
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import re
 import subprocess
 import sys
@@ -83,9 +84,9 @@ def legacy(root: Path, content: Mapping[str, bytes], lock: list[wheels.Wheel]) -
     `packages/pyzmq-cp311-linux-x64/zmq/...`: project, Python and platform, which is how `bundled.py` finds them.
     """
     files = source_files(root)
-    for platform in wheels.PLATFORMS:
-        for wheel in wheels.chosen(lock, platform, wheels.LEGACY_PYTHONS):
-            folder = f"packages/{wheel.project}-{wheel.file.split('-')[2]}-{platform}"
+    for platform, python in itertools.product(wheels.PLATFORMS, wheels.LEGACY_PYTHONS):
+        for wheel in wheels.chosen(lock, platform, [python]):
+            folder = f"packages/{wheel.project}-cp{python.replace('.', '')}-{platform}"
             with zipfile.ZipFile(io.BytesIO(content[wheel.file])) as archive:
                 for name in archive.namelist():
                     if not name.endswith("/") and not NOT_NEEDED.search(name):

@@ -26,8 +26,8 @@ PLATFORMS = ("windows-x64", "macos-arm64", "macos-x64", "linux-x64")
 EXTENSION_PYTHONS = ("3.11", "3.13")
 """Pythons of the Blenders that know extensions: 4.2 to 5.0, and 5.1 on."""
 
-LEGACY_PYTHONS = ("3.10", "3.11")
-"""Pythons of Blender 3.4 to 4.0 and 4.1; Debian builds its 3.4 with 3.11."""
+LEGACY_PYTHONS = ("3.10", "3.11", "3.13")
+"""Pythons of Blender 3.4 to 4.0, of 4.1 to 5.0, and of 5.1 on; Debian builds its 3.4 with 3.11."""
 
 LAST_PYTHON = {"macos-x64": "3.11"}
 """Blender for Macs with Intel processors ends with 4.5, and so with Python 3.11."""

@@ -99,8 +99,8 @@ def run(
                                      show=lambda row, update: _show(say, row, update))
                 outcomes = sorted([*skipped, *work.run(todo)], key=lambda one: one.row.number)
             finally:
-                for number, handler in before.items():
-                    signal.signal(number, handler)
+                for number, handler in before.items():  # None: Blender's own, which Python cannot put back
+                    signal.signal(number, signal.SIG_DFL if handler is None else handler)
             stopped = bool(asked)
         if not stopped:
             store.write_blends(outcomes, log)

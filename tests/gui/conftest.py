@@ -25,7 +25,7 @@ LIMIT_S = 900.0
 @pytest.fixture(scope="session")
 def session(tmp_path_factory) -> dict[str, Any]:
     """The report of the session, with the folder of its pictures under `out`."""
-    if shutil.which("blender") is None or shutil.which("Xvfb") is None:
+    if not all(shutil.which(name) for name in ("blender", "Xvfb", "xvfb-run")):
         pytest.skip("these tests need a Blender program and Xvfb")
     folder = tmp_path_factory.mktemp("gui")
     out = folder / "out"

@@ -24,8 +24,8 @@ import window  # noqa: E402
 
 PROMPT = "a red mushroom"
 EFFORT = 0.05
-REUSE_COLUMN = 0.38
-"""Where across the panel a button of the history is: it stands in a row with others."""
+COLUMNS = (0.22, 0.38, 0.56, 0.66, 0.76, 0.87)
+"""Where across the panel to look for a small button that stands in a row with others."""
 
 backend, out = sys.argv[-2], Path(sys.argv[-1])
 report: dict[str, Any] = {"blender": bpy.app.version_string, "steps": []}
@@ -112,7 +112,7 @@ def session(hands: window.Hands) -> window.Script:
     yield lambda: len(jobs) == 2 and jobs.newest().state == "RUNNING"
     yield from hands.picture(out / "5_running.png")
     for _ in range(3):  # a picture that arrives may move the button away from under the mouse
-        yield from hands.push("maquette.cancel", column=0.87)
+        yield from hands.push("maquette.cancel", *COLUMNS)
         pressed = time.monotonic()
         yield 0.3
         if jobs.newest().state in ("CANCEL_REQ", "CANCELLED"):
@@ -124,7 +124,7 @@ def session(hands: window.Hands) -> window.Script:
     scene().prompt = "something else"
     yield from unfold(hands, "MAQUETTE_PT_history")
     yield from hands.picture(out / "6_history.png")
-    yield from hands.push("maquette.reuse", column=REUSE_COLUMN)
+    yield from hands.push("maquette.reuse", *COLUMNS)
     yield 0.2
     note("history", records=[[one.state, one.title] for one in link.current().history], prompt=scene().prompt)
 

@@ -89,18 +89,19 @@ class Hands:
                 return manager.clipboard.rpartition(".")[2]
         return ""
 
-    def find(self, wanted: str, column: float = 0.5) -> Script:
+    def find(self, wanted: str, *columns: float) -> Script:
         """Move over the sidebar from top to bottom until the mouse is on `wanted`, then to the middle of it.
 
-        column: where across the panel, 0 left to 1 right. What lies below the window's edge is scrolled to. The result
-        is where it is; raises Missing.
+        columns: where across the panel, 0 left to 1 right, in this order; the middle by default. What lies below the
+        window's edge is scrolled to. The result is where it is; raises Missing.
         """
         seen: list[str] = []
         yield from self.scroll("WHEELUPMOUSE", 30)
         for _ in range(4):
-            found = yield from self._look_for(wanted, column, seen)
-            if found:
-                return found
+            for column in columns or (0.5,):
+                found = yield from self._look_for(wanted, column, seen)
+                if found:
+                    return found
             yield from self.scroll("WHEELDOWNMOUSE", 12)
         raise Missing(f"{wanted} is not in the sidebar; there are {', '.join(seen) or 'no buttons'}")
 
@@ -134,10 +135,19 @@ class Hands:
             y -= ROW
         return None
 
-    def push(self, wanted: str, column: float = 0.5) -> Script:
-        """Find a button and click it."""
-        yield from self.find(wanted, column)
-        yield from self.press("LEFTMOUSE")
+    def push(self, wanted: str, *columns: float) -> Script:
+        """Find a button and click it.
+
+        The mouse moves and clicks within one round of events: between rounds a panel with a running job is drawn anew,
+        and Blender then forgets what the mouse was on.
+        """
+        x, y = yield from self.find(wanted, *columns)
+        for nudge in (1, 0):
+            self.position = (int(x) + nudge, int(y))
+            self._event("MOUSEMOVE", "NOTHING")
+        self._event("LEFTMOUSE", "PRESS")
+        self._event("LEFTMOUSE", "RELEASE")
+        yield TICK_S
 
     def picture(self, path: Path) -> Script:
         """A screenshot of the whole window after it was drawn anew."""

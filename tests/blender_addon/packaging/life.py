@@ -78,6 +78,16 @@ def warnings(name: str) -> list[str]:
     return [f"{key}: {text}" for key, texts in look().items() if ID in key for text in texts] if look else []
 
 
+def batch(maquette: Any) -> dict[str, Any]:
+    """A manifest of one job through the add-on's own scripting: exit code, files, and what stands in its .blend."""
+    manifest = Path("shelf.csv")
+    manifest.write_text("prompt,out,blend\nball,made,all\n", encoding="utf-8")
+    code = maquette.batch_file("shelf.csv")
+    with bpy.data.libraries.load(str(Path("shelf/all.blend").resolve())) as (source, _):
+        objects = list(source.objects)
+    return {"code": code, "files": sorted(one.name for one in Path("shelf/made").iterdir()), "objects": objects}
+
+
 def main(archive: str) -> dict[str, object]:
     report: dict[str, object] = {"blender": bpy.app.version_string, "python": sys.version.split()[0]}
     path_before = list(sys.path)
@@ -104,6 +114,8 @@ def main(archive: str) -> dict[str, object]:
         "name": item.name, "faces": len(item.data.polygons), "materials": len(item.data.materials),
         "uv_maps": len(item.data.uv_layers), "seed": handle.report.get("seed"),
     }
+
+    report["batch"] = batch(sys.modules[name])
 
     addon_utils.disable(name, default_set=True)
     report["after_disable"] = {"classes": classes(), "handlers": handlers(), "property": hasattr(bpy.types.Scene, ID)}
