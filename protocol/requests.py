@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from .fields import Message
 
-FIRST_RESEND, LAST_RESEND = 1.0, 5.0  # seconds between repeats; doubles from one to the other
+# Seconds between repeats; doubles from one to the other. A connection that breaks is seen and has everything sent again
+# at once, so repeats are for the rest, and must not drown a hub that is merely busy.
+FIRST_RESEND, LAST_RESEND = 1.0, 30.0
 
 
 @dataclass
