@@ -107,7 +107,7 @@ def session(hands: window.Hands) -> window.Script:
     note("redone", objects=objects())
 
     # A second job, long enough to be cancelled by its button.
-    scene().effort = 1.0
+    scene().effort = 4.0
     yield from hands.push("maquette.generate")
     yield lambda: len(jobs) == 2 and jobs.newest().state == "RUNNING"
     yield from hands.picture(out / "5_running.png")
