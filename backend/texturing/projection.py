@@ -21,7 +21,7 @@ from backend.render.cameras import Cameras
 from backend.render.raster import Rasteriser, to_camera_vertices
 from backend.texturing.canvas import EDGE_TRUST, depth_edges, pixel_footprint
 
-DEPTH_PIXELS = 512  # side of the depth pictures
+DEPTH_PIXELS = 1024  # side of the depth pictures: at 512 some 80 texels behind an edge are taken for hidden
 STEEPEST = 0.12  # cosine below which a view does not see a texel (83 degrees)
 CHUNK = 1 << 18  # texels at a time
 
@@ -45,8 +45,8 @@ class Projector:
 
     Args:
         points, normals: (N, 3) float32 of the texels.
-        flat: (N, 3) float32 normals of the faces that they lie on: a face that looks away is not seen, however the
-            smooth normals bend around its edge.
+        flat: (N, 3) float32 normals of the faces that they lie on. They decide what is seen, because smooth normals
+            bend around sharp edges; smooth ones weigh the views, because they don't jump from face to face.
         vertices (V, 3) float32, faces (F, 3) int32: the mesh, in the cameras' world.
         cameras: B cameras, of any size; a picture may have another than theirs.
         two_sided: the mesh is open or wound inwards, so that what counts is only which surface comes first.
@@ -124,7 +124,7 @@ class Projector:
         first = functional.grid_sample(self._depth[view][None, None], place.view(1, 1, -1, 2), mode="nearest",
                                        padding_mode="border", align_corners=False)[0, 0, 0]
         # A pixel's own depth varies by its size times the slope; a texel's point is exact.
-        slack = self._footprint[view] * (1.0 + 1.5 / cosine.clamp_min(STEEPEST))
+        slack = self._footprint[view] * (1.0 + 1.5 / straight.clamp_min(STEEPEST))
         inside = (place.abs() < 1).all(-1) & (depth > 1e-6)
-        seen = inside & (cosine > STEEPEST) & (straight > 0) & (depth < first + slack)
-        return place, torch.where(seen, cosine.clamp(0, 1), 0.0)
+        seen = inside & (straight > STEEPEST) & (depth < first + slack)
+        return place, torch.where(seen, cosine.clamp(STEEPEST, 1), 0.0)
