@@ -150,7 +150,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mesh, thing = subject(recipe, chosen.size)
         found = recover(mesh, thing, chosen.size, chosen.views, chosen.out)
         print(json.dumps(found), flush=True)
-        if found["psnr_all"] < LEAST_PSNR or found["seam_ratio"] > MOST_SEAM or found["seen_but_filled"] > MOST_FILLED * found["texels"]:
+        holes = found["seen_but_filled"] > MOST_FILLED * found["texels"]
+        if found["psnr_all"] < LEAST_PSNR or found["seam_ratio"] > MOST_SEAM or holes:
             missed.append(recipe.kind)
     timed = draft(mesh, "a yellow table with turquoise checks", chosen.size)
     print(json.dumps(timed), flush=True)
