@@ -24,7 +24,7 @@ import window  # noqa: E402
 
 PROMPT = "a red mushroom"
 EFFORT = 0.05
-COLUMNS = (0.22, 0.38, 0.56, 0.66, 0.76, 0.87)
+COLUMNS = (0.45, 0.22, 0.38, 0.56, 0.66, 0.87)
 """Where across the panel to look for a small button that stands in a row with others."""
 
 backend, out = sys.argv[-2], Path(sys.argv[-1])
@@ -107,7 +107,7 @@ def session(hands: window.Hands) -> window.Script:
     note("redone", objects=objects())
 
     # A second job, long enough to be cancelled by its button.
-    scene().effort = 4.0
+    scene().effort = 10.0
     yield from hands.push("maquette.generate")
     yield lambda: len(jobs) == 2 and jobs.newest().state == "RUNNING"
     yield from hands.picture(out / "5_running.png")
@@ -186,6 +186,7 @@ def finish(problem: BaseException | None) -> None:
 
 
 bpy.context.preferences.view.show_splash = False
+bpy.context.preferences.system.use_region_overlap = False  # else the scene is drawn anew with each look at the sidebar
 for item in list(bpy.data.objects):
     bpy.data.objects.remove(item)
 addon_utils.enable("maquette", default_set=True)

@@ -23,7 +23,7 @@ Script = Generator[Step, None, Any]
 
 TICK_S = 0.02
 PATIENCE_S = 300.0
-ROW = 9
+ROW = 13
 """Pixels between two looks on the way down the panel; a button is about 20 high."""
 
 
