@@ -22,6 +22,8 @@ Step = float | Callable[[], bool]
 Script = Generator[Step, None, Any]
 
 TICK_S = 0.02
+SETTLE_S = 0.1
+"""After which Blender has surely taken notice of a move."""
 PATIENCE_S = 300.0
 ROW = 13
 """Pixels between two looks on the way down the panel; a button is about 20 high."""
@@ -46,10 +48,10 @@ class Hands:
     def region(self, kind: str) -> Any:
         return next(region for region in self.area.regions if region.type == kind)
 
-    def move(self, x: float, y: float) -> Script:
+    def move(self, x: float, y: float, rest: float = TICK_S) -> Script:
         self.position = (int(x), int(y))
         self._event("MOUSEMOVE", "NOTHING")
-        yield TICK_S
+        yield rest
 
     def click(self, x: float, y: float) -> Script:
         yield from self.move(x, y)
@@ -125,15 +127,25 @@ class Hands:
             if here and here not in seen:
                 seen.append(here)
             if here == wanted:
-                below = y
-                while self.under_mouse() == wanted and below > region.y:
-                    below -= 3
-                    yield from self.move(x, below)
-                middle = (y + below) / 2
-                yield from self.move(x, middle)
-                return x, middle
+                for place in (y, y + ROW):  # while Blender is busy drawing, what it says may be a move late
+                    top = yield from self._edge(wanted, x, place, 4)
+                    bottom = yield from self._edge(wanted, x, place, -4)
+                    if top != bottom:
+                        yield from self.move(x, (top + bottom) / 2, SETTLE_S)
+                        if self.under_mouse() == wanted:
+                            return x, (top + bottom) / 2
             y -= ROW
         return None
+
+    def _edge(self, wanted: str, x: float, y: float, step: int) -> Script:
+        """How far up or down from here the button reaches; y itself when the mouse is not on it there."""
+        at = y
+        for _ in range(8):
+            yield from self.move(x, at, SETTLE_S)
+            if self.under_mouse() != wanted:
+                break
+            at += step
+        return at if at == y else at - step
 
     def push(self, wanted: str, *columns: float) -> Script:
         """Find a button and click it.
