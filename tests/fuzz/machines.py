@@ -49,6 +49,7 @@ from protocol.specs import TextTo3DSpec
 from protocol.updates import JobChanged, JobFailed, JobFinished
 from protocol.worker_messages import HUB_TO_WORKER, WORKER_TO_HUB, Lease, Ready, WorkerEphemeral
 
+PEERS = tuple(b"\0\0\0\0" + one for one in (b"1", b"2", b"3", b"4"))  # ids as libzmq makes them; others are dropped
 STEPS = 60
 WAITS = (0.0, 0.05, 0.3, 1.0, 2.5, 6.0, 16.0, 40.0)
 SPEC = TextTo3DSpec("a chair", seed=1)
@@ -232,14 +233,14 @@ def hub(data: bytes) -> None:
         ids: list[bytes] = []
         sids: list[bytes] = []
         for router, _, _ in ports:
-            for peer in (b"1", b"2", b"3", b"4"):
+            for peer in PEERS:
                 router.peers[peer] = deque()
         for step in range(STEPS):
             if not bites.left:
                 break
             place = bites.below(2)
             router, incoming, outgoing = ports[place]
-            peer = bites.pick((b"1", b"2", b"3", b"4"))
+            peer = bites.pick(PEERS)
             what = bites.below(12)
             if what == 0:
                 studio.now += bites.pick(WAITS)

@@ -52,7 +52,7 @@ def test_machines_reach_deep_states(name, monkeypatch):
     monkeypatch.setattr(machines, "sent", lambda frames, way, real=machines.sent: (
         said.add(framing.decode(frames).type), real(frames, way))[1])
     rng = random.Random(2)
-    for _ in range(120 if name != "hub" else 25):
+    for _ in range(120 if name != "hub" else 60):
         MACHINES[name](rng.randbytes(400))
     wanted = {"session": {"HELLO", "SUBMIT", "WATCH", "BLOB_GET", "ACK", "PING", "RESUME", "CANCEL"},
               "worker": {"READY", "EVENT", "BLOB_CHECK", "BLOB_PUT", "RESULT", "FAILED", "GOODBYE", "BEAT"},

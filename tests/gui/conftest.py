@@ -42,6 +42,8 @@ def session(tmp_path_factory) -> dict[str, Any]:
         "BLENDER_USER_SCRIPTS": str(folder / "user" / "scripts"), "BLENDER_USER_CONFIG": str(folder / "config"),
         "BLENDER_USER_DATAFILES": str(folder / "files"), "LIBGL_ALWAYS_SOFTWARE": "1", "OMP_NUM_THREADS": "1",
     }
+    # Debian's Blender looks for its Python beside the first python3 on the PATH, which may be that of an environment.
+    environment["PATH"] = os.pathsep.join([str(Path(shutil.which("blender") or "").parent), os.defpath])
     (folder / "data").mkdir()
     command = [
         "xvfb-run", "-a", "-s", f"-screen 0 {WIDTH}x{HEIGHT}x24", "blender", "--enable-event-simulate",

@@ -94,6 +94,8 @@ def test_from_install_to_uninstall(version, kind, zips, hub, tmp_path):
 @pytest.mark.skipif(PROGRAM is None, reason="no Blender program on the PATH")
 def test_from_install_to_uninstall_in_the_program(zips, hub, tmp_path):
     """The legacy zip in Debian's Blender 3.4, or whichever is there; a program and not a module."""
+    # Debian's Blender looks for its Python beside the first python3 on the PATH, which may be that of an environment.
+    path = os.pathsep.join([str(Path(str(PROGRAM)).parent), os.defpath])
     command: list[str | Path] = [str(PROGRAM), "-b", "--factory-startup", "--python-exit-code", "1"]
-    report = live([*command, "--python", LIFE, "--"], zips["legacy"], hub, tmp_path)
+    report = live([*command, "--python", LIFE, "--"], zips["legacy"], hub, tmp_path, PATH=path)
     judge(report, "maquette", f"{tmp_path / 'user'}/scripts/addons/maquette/packages/")
