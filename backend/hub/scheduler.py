@@ -292,9 +292,3 @@ def _weighed(seconds: float) -> float:
     """Device seconds of a job that has run so long until now, each counting half after an hour."""
     rate = math.log(2.0) / HALF_LIFE
     return -math.expm1(-rate * max(0.0, seconds)) / rate
-
-
-def jain(values: Sequence[float]) -> float:
-    """Jain's index of fairness: 1 when all have the same, 1/n when one has everything."""
-    total = sum(values)
-    return 1.0 if total == 0 else total**2 / (len(values) * sum(one * one for one in values))
