@@ -13,18 +13,31 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import UnknownKind
+from .avatar import AvatarSpec
 from .base import MAX_INPUT_BYTES, MAX_INPUTS, Input, Spec
 from .text_to_3d import MAX_PROMPT, MAX_SEED, TextTo3DSpec
 from .texture import TextureSpec
 
 __all__ = [
-    "KINDS", "MAX_INPUTS", "MAX_INPUT_BYTES", "MAX_PROMPT", "MAX_SEED", "Input", "JobSpec", "Spec", "TextTo3DSpec",
-    "TextureSpec", "spec_from_map",
+    "KINDS", "MAX_INPUTS", "MAX_INPUT_BYTES", "MAX_PROMPT", "MAX_SEED",
+    "AvatarSpec",
+    "Input",
+    "JobSpec",
+    "Spec",
+    "TextTo3DSpec",
+    "TextureSpec",
+    "spec_from_map",
 ]
 
 JobSpec = Spec
 
-KINDS: dict[str, type[Spec]] = {one.kind: one for one in (TextTo3DSpec, TextureSpec)}
+KINDS: dict[str, type[Spec]] = {
+    one.kind: one for one in (
+        TextTo3DSpec,
+        TextureSpec,
+        AvatarSpec,
+    )
+}
 
 
 def spec_from_map(kind: str, values: Mapping[str, Any]) -> JobSpec:
