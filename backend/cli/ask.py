@@ -17,6 +17,7 @@ import zmq
 from protocol import framing
 from protocol.errors import NotAllowed, TimedOut
 from protocol.fields import Message, read
+from protocol.keys import Keys, Pairing
 from protocol.local import read_connection_file
 from protocol.manage import HUB_TO_CLIENT as ANSWERS
 from protocol.manage import Manage, Managed
@@ -55,20 +56,28 @@ def _alone(data: Path, action: str, values: dict[str, Any]) -> dict[str, Any]:
 def ask_running(data: Path, action: str, values: dict[str, Any]) -> dict[str, Any]:
     """The same of a hub that must run. Raises NotConnected, TimedOut, and what the action raises."""
     info = read_connection_file(data)
+    return _ask(info.address, info.keys, info.secret, action, values)
+
+
+def ask_studio(pairing: Pairing, action: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The same of a hub on another machine, as the user whose pairing string it is."""
+    return _ask(pairing.address, pairing.keys, b"", action, values)
+
+
+def _ask(address: str, keys: Keys | None, token: bytes, action: str, values: dict[str, Any]) -> dict[str, Any]:
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.setsockopt(zmq.LINGER, 0)
-        if info.keys is not None:
-            info.keys.secure(socket)
-        socket.connect(info.address)
-        hello = Hello(framing.MAJOR, framing.MAJOR, "maquette command", "ctl", token=info.secret)
-        _exchange(socket, hello)
+        if keys is not None:
+            keys.secure(socket)
+        socket.connect(address)
+        _exchange(socket, Hello(framing.MAJOR, framing.MAJOR, "maquette command", "ctl", token=token))
         answer = _exchange(socket, Manage(action, values))
     assert isinstance(answer, Managed)
     return answer.values
 
 
 def _exchange(socket: zmq.Socket[bytes], message: Message) -> Message:
-    """Send and wait for the answer. Sent once: on this machine only a hub that was killed loses a message."""
+    """Send and wait for the answer. Sent once: only a hub that was killed, or a line that broke, loses a message."""
     id, end = os.urandom(16), time.monotonic() + ANSWER_SECONDS
     socket.send_multipart(framing.encode(message.to_envelope(id=id)))
     while (left := end - time.monotonic()) > 0 and socket.poll(int(1000 * left) + 1):
@@ -79,4 +88,4 @@ def _exchange(socket: zmq.Socket[bytes], message: Message) -> Message:
         if isinstance(answer, (Error, Rejected)):
             raise answer.error
         return answer
-    raise TimedOut("The hub did not answer in time.", hint="It is busy, or it was killed; look at its log.")
+    raise TimedOut("The hub did not answer in time.", hint="It is busy, out of reach, or was killed; look at its log.")

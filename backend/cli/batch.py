@@ -50,8 +50,10 @@ KEPT = "results"
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
               help="Data folder of the hub to use when one runs there.")
 @click.option("--alone", is_flag=True, help="Start a private hub even if one runs.")
+@click.option("--hub", type=click.Path(path_type=Path, dir_okay=False), default=None,
+              help="File with the pairing string of a studio's hub (mode 0600), to use that one.")
 def batch(file: Path, out: Path | None, state: Path | None, settings: tuple[str, ...], limit: int, only_failed: bool,
-          dry_run: bool, blender: str, data: Path | None, alone: bool) -> None:
+          dry_run: bool, blender: str, data: Path | None, alone: bool, hub: Path | None) -> None:
     """Run all jobs of FILE (.yaml, .yml or .csv); started again, it goes on where it was.
 
     Exit code 0: all done; 1: some failed; 2: FILE or an option is wrong; 3: no hub; 130: interrupted.
@@ -69,7 +71,7 @@ def batch(file: Path, out: Path | None, state: Path | None, settings: tuple[str,
         outcomes, stopped = skipped, False
         if todo:
             log.write("begin", file=file.name, rows=len(rows), to_run=len(todo))
-            with stopping() as asked, any_hub(data, alone, store.state / "hub") as client:
+            with stopping() as asked, any_hub(data, alone, store.state / "hub", hub) as client:
                 run = runner.Runner(client, log, store.save, limit=limit, show=show, stopping=lambda: bool(asked))
                 outcomes = sorted([*skipped, *run.run(todo)], key=lambda one: one.row.number)
                 stopped = bool(asked)

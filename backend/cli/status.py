@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`maquette status`: the hub of this machine at a glance: places for workers, users with their shares, the queue.
+"""`maquette status`: a hub at a glance, this machine's or a studio's: places for workers, users and shares, the queue.
 
 In a terminal the view stays and is drawn anew every second; elsewhere, or with --once, it is printed once.
 """
@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from protocol.keys import read_pairing_file
 from protocol.local import default_data_folder, read_connection_file
 
 if TYPE_CHECKING:
@@ -30,18 +32,17 @@ COLOURS = {
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None, help="The hub's data folder.")
+@click.option("--hub", type=click.Path(path_type=Path, dir_okay=False), default=None,
+              help="File with the pairing string of a studio's hub (mode 0600), to look at that one.")
 @click.option("--every", type=click.FloatRange(min=0.2), default=1.0, show_default=True, help="Seconds between looks.")
 @click.option("--once", is_flag=True, help="Print it once and end.")
 @click.option("--json", "as_json", is_flag=True, help="Print it once as one JSON object, for programs.")
-def status(data: Path | None, every: float, once: bool, as_json: bool) -> None:
-    """Show the queue, the workers and the users, and keep showing them until Ctrl-C."""
-    from backend.cli.ask import ask_running
+def status(data: Path | None, hub: Path | None, every: float, once: bool, as_json: bool) -> None:
+    """Show the queue, the workers and the users, and keep showing them until Ctrl-C.
 
-    folder = data or default_data_folder()
-    read_connection_file(folder)  # says at once that there never was a hub
-
-    def look() -> dict[str, Any]:
-        return ask_running(folder, "status", {})
+    Of a studio's hub, the titles of other users' jobs are shown to leads and admins only.
+    """
+    look = _looker(data, hub)
 
     facts = look()
     if as_json:
@@ -61,6 +62,18 @@ def status(data: Path | None, every: float, once: bool, as_json: bool) -> None:
                 live.update(page(look()), refresh=True)
         except KeyboardInterrupt:
             return  # how one leaves it
+
+
+def _looker(data: Path | None, hub: Path | None) -> Callable[[], dict[str, Any]]:
+    """How to ask the hub that is meant. Raises NotConnected, BadRequest or NotAllowed before anything is drawn."""
+    from backend.cli.ask import ask_running, ask_studio
+
+    if hub is not None:
+        pairing = read_pairing_file(hub)
+        return lambda: ask_studio(pairing, "status", {})
+    folder = data or default_data_folder()
+    read_connection_file(folder)  # says at once that there never was a hub
+    return lambda: ask_running(folder, "status", {})
 
 
 def page(facts: dict[str, Any]) -> RenderableType:

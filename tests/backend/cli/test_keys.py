@@ -93,6 +93,8 @@ def test_from_init_to_revocation(tmp_path, maquette):
             ann.wait_connected(GUARD)
             with any_hub(None, False, pairing=with_address(file, pairing, address)) as another:
                 assert another.user == "ann"
+            seen = json.loads(maquette("status", "--json", "--hub", file)[0])
+            assert seen["hub"]["clients"] >= 2 and seen["jobs"] == []
             lines = maquette("keys", "list", "--json", *at)[0].splitlines()
             listed = {one["name"]: one for one in map(json.loads, lines)}
             assert {name: one["role"] for name, one in listed.items()} == {
