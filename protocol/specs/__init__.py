@@ -15,14 +15,20 @@ from typing import Any
 from ..errors import UnknownKind
 from .avatar import AvatarSpec
 from .base import MAX_INPUT_BYTES, MAX_INPUTS, Input, Spec
+from .inpaint import InpaintSpec
+from .remove import RemoveSpec
+from .segment import SegmentSpec
 from .text_to_3d import MAX_PROMPT, MAX_SEED, TextTo3DSpec
 from .texture import TextureSpec
 
 __all__ = [
     "KINDS", "MAX_INPUTS", "MAX_INPUT_BYTES", "MAX_PROMPT", "MAX_SEED",
     "AvatarSpec",
+    "InpaintSpec",
     "Input",
     "JobSpec",
+    "RemoveSpec",
+    "SegmentSpec",
     "Spec",
     "TextTo3DSpec",
     "TextureSpec",
@@ -36,6 +42,7 @@ KINDS: dict[str, type[Spec]] = {
         TextTo3DSpec,
         TextureSpec,
         AvatarSpec,
+        InpaintSpec,
     )
 }
 
