@@ -43,6 +43,8 @@ KINDS: dict[str, type[Spec]] = {
         TextureSpec,
         AvatarSpec,
         InpaintSpec,
+        RemoveSpec,
+        SegmentSpec,
     )
 }
 

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Remove: a selected piece of a mesh goes, and the surface and its texture close over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from .. import checks
+from .base import Input, Spec
+from .text_to_3d import MAX_PROMPT, MAX_SEED
+from .texture import MAX_PICTURE_BYTES
+
+CLOSINGS = ("auto", "flat", "tangent", "curved")
+MOST_PATCH_VIEWS = 3
+
+
+@dataclass(frozen=True)
+class RemoveSpec(Spec):
+    """Selected faces are removed and every hole that they leave is closed.
+
+    closing: how the patch meets the surface around it: `flat` spans the rim like a soap film (C0), `tangent` goes on
+    in the direction of the surface (C1), `curved` goes on with its curvature too (C2), `auto` caps flat rims flat
+    and otherwise goes on tangentially. views: 0 to 3, how many views of each patch are inpainted after its colours
+    are continued from its rim; 0 leaves it at that. prompt: what the patch should look like, empty for what surrounds
+    it; at most 2,000 characters. preset, prior, seed, name: as of a text to 3D job.
+
+    Inputs: the mesh in the object's frame (Z up): vertices, faces, selected (a byte for each face, 0 stays, anything
+    else goes), and where there are any uvs (one per face corner, v up) and base_colour, a PNG or JPEG file on them.
+
+    Results: vertices and faces of the new mesh; vertex_origin and face_origin, the index each had before, -1 for the
+    patch; normals, edges and corner_edges as of a text to 3D job; uvs, base_colour and thumbnail where the mesh had a
+    texture. What stays keeps its order, its coordinates, its UVs and its texels to the last bit; where the texture
+    has no room for the patch it grows to twice its size, with the old texels in one corner, and `atlas` in the
+    report says by what the old UVs were multiplied.
+
+    Raises BadRequest (or TooLarge) naming the field.
+    """
+
+    kind: ClassVar[str] = "remove"
+    INPUTS: ClassVar[tuple[Input, ...]] = (
+        Input("vertices", ("<f4",), (None, 3)),
+        Input("faces", ("<i4",), (None, 3)),
+        Input("selected", ("|u1",), (None,)),
+        Input("uvs", ("<f4",), (None, 2), required=False),
+        Input("base_colour", ("|u1",), (None,), required=False, maximum=MAX_PICTURE_BYTES),
+    )
+
+    closing: str = "auto"
+    views: int = 2
+    prompt: str = ""
+    preset: str = "draft"
+    prior: str = ""
+    seed: int | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        checks.one_of(*CLOSINGS)(self.closing, "closing")
+        checks.integer(0, MOST_PATCH_VIEWS)(self.views, "views")
+        checks.text(MAX_PROMPT, printable=True)(self.prompt, "prompt")
+        checks.text(32, pattern="[a-z][a-z0-9_-]*")(self.preset, "preset")
+        checks.text(1024, printable=True)(self.prior, "prior")
+        checks.optional(checks.integer(0, MAX_SEED))(self.seed, "seed")
+        checks.text(63, printable=True)(self.name, "name")
+
+    @property
+    def title(self) -> str:
+        """What is removed from what."""
+        return f"{self.name}: remove the selection" if self.name else "Remove the selection"
