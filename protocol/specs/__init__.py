@@ -13,21 +13,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import UnknownKind
+from .animate import AnimateSpec
 from .avatar import AvatarSpec
-from .base import MAX_INPUT_BYTES, MAX_INPUTS, Input, Spec
+from .base import GUIDES, MAX_INPUT_BYTES, MAX_INPUTS, GeneratingSpec, Input, Spec
+from .edit import EditSpec
 from .inpaint import InpaintSpec
+from .learn import LearnSpec
 from .remove import RemoveSpec
+from .rig import RigSpec
 from .segment import SegmentSpec
 from .text_to_3d import MAX_PROMPT, MAX_SEED, TextTo3DSpec
 from .texture import TextureSpec
 
 __all__ = [
-    "KINDS", "MAX_INPUTS", "MAX_INPUT_BYTES", "MAX_PROMPT", "MAX_SEED",
+    "GUIDES", "KINDS", "MAX_INPUTS", "MAX_INPUT_BYTES", "MAX_PROMPT", "MAX_SEED",
+    "AnimateSpec",
     "AvatarSpec",
+    "EditSpec",
+    "GeneratingSpec",
     "InpaintSpec",
     "Input",
     "JobSpec",
+    "LearnSpec",
     "RemoveSpec",
+    "RigSpec",
     "SegmentSpec",
     "Spec",
     "TextTo3DSpec",
@@ -39,11 +48,15 @@ JobSpec = Spec
 
 KINDS: dict[str, type[Spec]] = {
     one.kind: one for one in (
+        AnimateSpec,
         TextTo3DSpec,
         TextureSpec,
         AvatarSpec,
+        EditSpec,
         InpaintSpec,
+        LearnSpec,
         RemoveSpec,
+        RigSpec,
         SegmentSpec,
     )
 }
