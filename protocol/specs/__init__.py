@@ -24,6 +24,7 @@ from .rig import RigSpec
 from .segment import SegmentSpec
 from .text_to_3d import MAX_PROMPT, MAX_SEED, TextTo3DSpec
 from .texture import TextureSpec
+from .variations import VariationsSpec
 
 __all__ = [
     "GUIDES", "KINDS", "MAX_INPUTS", "MAX_INPUT_BYTES", "MAX_PROMPT", "MAX_SEED",
@@ -41,6 +42,7 @@ __all__ = [
     "Spec",
     "TextTo3DSpec",
     "TextureSpec",
+    "VariationsSpec",
     "spec_from_map",
 ]
 
@@ -50,6 +52,7 @@ KINDS: dict[str, type[Spec]] = {
     one.kind: one for one in (
         AnimateSpec,
         TextTo3DSpec,
+        VariationsSpec,
         TextureSpec,
         AvatarSpec,
         EditSpec,

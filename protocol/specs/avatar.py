@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from .. import checks
 from ..errors import BadRequest
-from .base import Spec
+from .base import GUIDES, GeneratingSpec, Input
 from .text_to_3d import MAX_PROMPT, MAX_SEED
 
 LOWEST_METRES, TALLEST_METRES = 0.5, 2.6  # of a person: a newborn, and taller than anybody was
@@ -16,7 +16,7 @@ LONGEST_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
-class AvatarSpec(Spec):
+class AvatarSpec(GeneratingSpec):
     """A sentence becomes an animated person.
 
     prompt: who it is and what they wear, 1 to 2,000 characters, not only spaces. negative_prompt: what to avoid, at
@@ -32,6 +32,7 @@ class AvatarSpec(Spec):
     """
 
     kind: ClassVar[str] = "avatar"
+    INPUTS: ClassVar[tuple[Input, ...]] = GUIDES
 
     prompt: str
     negative_prompt: str = ""
@@ -47,6 +48,7 @@ class AvatarSpec(Spec):
     name: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.text(MAX_PROMPT, printable=True)(self.prompt, "prompt")
         if not self.prompt.strip():
             raise BadRequest("The prompt is empty.", path="prompt", hint="Say in a few words who to make.")

@@ -11,11 +11,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
+from .. import checks
 from ..arrays import Descriptor
 from ..errors import BadRequest, TooLarge
 
 MAX_INPUTS = 64  # arrays of one job
 MAX_INPUT_BYTES = 4 << 30  # of all inputs of one job (protocol reference, section 15)
+MAX_IDENTITY_BYTES = 1 << 30  # low-rank changes of rank 64 for Stable Diffusion XL have 0.7 GB
+MAX_STYLE_BYTES = 64 << 20
+IDENTITIES = 4  # learned words that one job may use
 
 
 @dataclass(frozen=True)
@@ -99,5 +103,29 @@ class Spec:
                 detail={"limit": MAX_INPUT_BYTES, "got": total},
             )
 
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratingSpec(Spec):
+    """Base of the kinds that make something from a prompt; their `INPUTS` end with `*GUIDES`.
+
+    identity_scale: 0 to 2, how much the learned words that go in (`identity_0` ...) have to say; 0 is as if they were
+    not there. style_scale: 0 to 2, the same of `style_picture`.
+    """
+
+    identity_scale: float = 1.0
+    style_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("identity_scale", "style_scale"):
+            object.__setattr__(self, name, checks.number(0.0, 2.0)(getattr(self, name), name))
+
+
+GUIDES = (
+    *(Input(f"identity_{number}", ("|u1",), (None,), required=False, maximum=MAX_IDENTITY_BYTES)
+      for number in range(IDENTITIES)),
+    Input("style_picture", ("|u1",), (None,), required=False, maximum=MAX_STYLE_BYTES),
+)
+"""What may go in beside any prompt: words that a learn job has learned (safetensors files), and a picture (PNG or JPEG)
+for priors that take the style of one."""
 
 S = TypeVar("S", bound=Spec)

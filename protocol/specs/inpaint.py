@@ -10,7 +10,7 @@ from typing import ClassVar
 from .. import checks
 from ..arrays import Descriptor
 from ..errors import BadRequest
-from .base import Input, Spec
+from .base import GUIDES, GeneratingSpec, Input
 from .text_to_3d import MAX_PROMPT, MAX_SEED
 from .texture import MAX_PICTURE_BYTES, MAX_VIEWS
 
@@ -22,7 +22,7 @@ MESH_INPUTS = ("vertices", "faces", "uvs", "base_colour")
 
 
 @dataclass(frozen=True)
-class InpaintSpec(Spec):
+class InpaintSpec(GeneratingSpec):
     """A part of a texture, or of a picture, is made anew; everything else stays to the last bit.
 
     verb: `remove` continues what surrounds the selection, `fill` puts in what the prompt says, `replace` keeps the
@@ -40,7 +40,8 @@ class InpaintSpec(Spec):
     Inputs of a mesh, in the object's frame: vertices, faces, uvs (one per face corner), base_colour (PNG or JPEG);
     selected, one byte a face, 0 or 1, or mask, a PNG on the UVs whose white is selected, or both, of which the common
     part is taken; cameras with fields_of_view as of a texture job. Of a picture: picture (PNG or JPEG) and mask, a
-    PNG of the same size. Result: base_colour, or picture, as a PNG of the size that went in.
+    PNG of the same size. Of both: `base.GUIDES`, learned words and a picture of a style. Result: base_colour, or
+    picture, as a PNG of the size that went in.
 
     Raises BadRequest (or TooLarge) naming the field.
     """
@@ -56,6 +57,7 @@ class InpaintSpec(Spec):
         Input("picture", ("|u1",), (None,), required=False, maximum=MAX_PICTURE_BYTES),
         Input("cameras", ("<f4",), (None, 4, 4), required=False),
         Input("fields_of_view", ("<f4",), (None,), required=False),
+        *GUIDES,
     )
 
     verb: str
@@ -76,6 +78,7 @@ class InpaintSpec(Spec):
     name: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.one_of(*VERBS)(self.verb, "verb")
         checks.text(MAX_PROMPT, printable=True)(self.prompt, "prompt")
         if self.verb != "remove" and not self.prompt.strip():

@@ -8,14 +8,14 @@ from typing import ClassVar
 
 from .. import checks
 from ..errors import BadRequest
-from .base import Spec
+from .base import GUIDES, GeneratingSpec, Input
 
 MAX_PROMPT = 2000  # characters; a text encoder of a diffusion prior reads 77 to 512 tokens
 MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
-class TextTo3DSpec(Spec):
+class TextTo3DSpec(GeneratingSpec):
     """A sentence becomes a textured mesh.
 
     prompt: 1 to 2,000 characters, not only spaces. negative_prompt: what to avoid, at most 2,000 characters.
@@ -26,10 +26,13 @@ class TextTo3DSpec(Spec):
     name: name of the object in the scene, at most 63 characters, empty for one made from the prompt. gpus: 1 to 16,
     devices of one machine that share the work; the result is the same but for rounding.
 
+    Inputs, all optional: `base.GUIDES`, learned words and a picture of a style.
+
     Raises BadRequest (or TooLarge) naming the field.
     """
 
     kind: ClassVar[str] = "text_to_3d"
+    INPUTS: ClassVar[tuple[Input, ...]] = GUIDES
 
     prompt: str
     negative_prompt: str = ""
@@ -43,6 +46,7 @@ class TextTo3DSpec(Spec):
     gpus: int = 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.text(MAX_PROMPT, printable=True)(self.prompt, "prompt")
         if not self.prompt.strip():
             raise BadRequest("The prompt is empty.", path="prompt", hint="Say in a few words what to make.")

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from .. import checks
 from ..errors import BadRequest
-from .base import Input, Spec
+from .base import GUIDES, GeneratingSpec, Input
 from .text_to_3d import MAX_PROMPT, MAX_SEED
 
 ENGINES = ("views", "distillation")
@@ -19,7 +19,7 @@ MAX_PICTURE_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
-class TextureSpec(Spec):
+class TextureSpec(GeneratingSpec):
     """A sentence becomes a texture.
 
     prompt: 1 to 2,000 characters, not only spaces. negative_prompt: what to avoid, at most 2,000 characters. engine:
@@ -34,7 +34,7 @@ class TextureSpec(Spec):
     Inputs: the mesh in the object's frame (Z up, front towards -Y): vertices, faces, and where there are any uvs (one
     per face corner, v up); base_colour, a PNG or JPEG file on these UVs; keep, a PNG whose white texels stay as they
     are in base_colour, to the last bit; cameras, 4 x 4 camera-to-world matrices (looking along -Z, Y up), with
-    fields_of_view, vertical, in radians.
+    fields_of_view, vertical, in radians; and `base.GUIDES`, learned words and a picture of a style.
 
     Raises BadRequest (or TooLarge) naming the field.
     """
@@ -48,6 +48,7 @@ class TextureSpec(Spec):
         Input("keep", ("|u1",), (None,), required=False, maximum=MAX_PICTURE_BYTES),
         Input("cameras", ("<f4",), (None, 4, 4), required=False),
         Input("fields_of_view", ("<f4",), (None,), required=False),
+        *GUIDES,
     )
 
     prompt: str
@@ -66,6 +67,7 @@ class TextureSpec(Spec):
     name: str = ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         checks.text(MAX_PROMPT, printable=True)(self.prompt, "prompt")
         if not self.prompt.strip():
             raise BadRequest("The prompt is empty.", path="prompt", hint="Say in a few words what it should look like.")

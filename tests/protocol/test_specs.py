@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from protocol.arrays import Descriptor
 from protocol.errors import BadRequest, TooLarge, UnknownKind
-from protocol.specs import KINDS, Input, Spec, TextTo3DSpec, TextureSpec, base, spec_from_map
+from protocol.specs import KINDS, GeneratingSpec, Input, Spec, TextTo3DSpec, TextureSpec, base, spec_from_map
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,20 @@ def test_inputs_that_do_not_fit_are_named(inputs, path):
 def test_inputs_that_fit_and_kinds_without():
     PaintSpec("red").check_inputs([FACES, VERTICES])
     PaintSpec("red").check_inputs([FACES, VERTICES, Descriptor("image", "|u1", (1000,), 1000, bytes(32))])
-    TextTo3DSpec("x").check_inputs([])
+    Spec().check_inputs([])
     with pytest.raises(BadRequest, match="no inputs"):
-        TextTo3DSpec("x").check_inputs([VERTICES])
+        Spec().check_inputs([VERTICES])
+
+
+@pytest.mark.parametrize("kind", [kind for kind, spec in KINDS.items() if issubclass(spec, GeneratingSpec)])
+def test_whatever_has_a_prompt_takes_learned_words_and_a_style(kind):
+    taken = [one.name for one in KINDS[kind].INPUTS]
+    assert taken[-5:] == ["identity_0", "identity_1", "identity_2", "identity_3", "style_picture"]
+    values = {"prompt": "a red mug", "verb": "fill"}
+    assert spec_from_map(kind, values).identity_scale == 1.0
+    with pytest.raises(BadRequest) as caught:
+        spec_from_map(kind, {**values, "identity_scale": 2.5})
+    assert caught.value.path == "identity_scale"
     with pytest.raises(BadRequest, match="colour is missing"):
         PaintSpec.from_map({})
 
