@@ -7,25 +7,31 @@ goes wrong leaves as one of the product's own errors or as a bug with a tracebac
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from backend.jobs.context import JobContext, TerminalContext
 from backend.jobs.results import MeshResult
 from protocol.errors import BadRequest
-from protocol.specs import JobSpec, TextTo3DSpec, TextureSpec
+from protocol.specs import JobSpec, TextTo3DSpec
 
-__all__ = ["JobContext", "MeshResult", "TerminalContext", "run", "warm_up"]
+__all__ = ["RECIPES", "JobContext", "MeshResult", "TerminalContext", "run", "warm_up"]
+
+# Kind of job -> module of this package and function; a worker for one kind of job need not import the others.
+RECIPES = {
+    "text_to_3d": ("text_to_3d", "text_to_3d"),
+    "variations": ("variations", "variations"),
+    "texture": ("texture", "texture"),
+}
 
 
 def run(spec: JobSpec, context: JobContext) -> MeshResult:
     """Does the job. Raises `protocol.errors.MaquetteError` for whatever a user can do something about."""
-    if isinstance(spec, TextTo3DSpec):
-        from backend.jobs.text_to_3d import text_to_3d  # a worker for one kind of job need not import the others
-
-        return text_to_3d(spec, context)
-    if isinstance(spec, TextureSpec):
-        from backend.jobs.texture import texture
-
-        return texture(spec, context)
-    raise BadRequest(f"This backend has no recipe for {type(spec).__name__}.", path="kind")
+    if spec.kind not in RECIPES:
+        raise BadRequest(f"This backend has no recipe for jobs of the kind {spec.kind}.", path="kind")
+    module, function = RECIPES[spec.kind]
+    recipe = getattr(import_module(f"backend.jobs.{module}"), function)
+    result: MeshResult = recipe(spec, context)
+    return result
 
 
 def most_ranks(spec: JobSpec) -> int:

@@ -7,12 +7,12 @@ reference machine) scaled by how the stages so far compared with theirs. So it i
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import psutil
 import torch
 
 from backend.jobs.context import JobContext
@@ -38,6 +38,10 @@ class StageRecord:
 
 def peak_memory() -> int:
     """Highest resident memory of this process so far, in bytes."""
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource  # which Windows does not have
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
