@@ -2,7 +2,8 @@
 """Results kept on this machine, so that one can be brought back into a scene without asking a hub.
 
 A folder a job with one .npy file an array and a `report.json` that is written last: no report, no result. Writing is
-cut into slices that fit into a timer's tick, because 100 MB in one go would stop Blender for a tenth of a second.
+cut into slices that fit into a timer's tick, because 100 MB in one go would stop Blender for a tenth of a second; and
+each array is given back to the system by itself, at the beginning of a tick, which takes 7 ms for 100 MB.
 The oldest are deleted when all together are over a limit. No bpy here.
 """
 
@@ -30,7 +31,7 @@ class Results:
     def __init__(self, folder: Path, limit: int) -> None:
         self.folder = folder
         self.limit = limit
-        self._waiting: deque[tuple[str, Iterator[None]]] = deque()
+        self._waiting: deque[tuple[str, Iterator[bool]]] = deque()
         folder.mkdir(parents=True, exist_ok=True)
         for path in folder.glob(f"*{UNFINISHED}"):  # left by a Blender that ended in the middle
             shutil.rmtree(path, ignore_errors=True)
@@ -43,15 +44,16 @@ class Results:
     def keep(self, job: str, arrays: dict[str, np.ndarray], report: dict[str, Any]) -> None:
         """Begin to write a result down; `step` does it. The arrays must not change meanwhile."""
         if job not in (waiting for waiting, _ in self._waiting) and not self.has(job):
-            self._waiting.append((job, self._write(job, arrays, report)))
+            self._waiting.append((job, self._write(job, dict(arrays), report)))
 
     def step(self) -> bool:
-        """Write one slice; False when nothing is left to do. A full disk costs this copy and nothing else."""
+        """Write one slice; False when nothing is left to do for now: the next step is a long one and wants a tick of
+        its own, or there is none. A full disk costs this copy and nothing else."""
         if not self._waiting:
             return False
         job, slices = self._waiting[0]
         try:
-            next(slices)
+            return next(slices)
         except StopIteration:
             self._waiting.popleft()
             self._trim(job)
@@ -62,8 +64,8 @@ class Results:
 
     def finish(self) -> None:
         """Write down all that waits."""
-        while self.step():
-            pass
+        while self.busy:
+            self.step()
 
     def has(self, job: str) -> bool:
         return (self.folder / job / REPORT).exists()
@@ -85,12 +87,16 @@ class Results:
         for path in (self.folder / job, self.folder / f"{job}{UNFINISHED}"):
             shutil.rmtree(path, ignore_errors=True)
 
-    def _write(self, job: str, arrays: dict[str, np.ndarray], report: dict[str, Any]) -> Iterator[None]:
+    def _write(self, job: str, arrays: dict[str, np.ndarray], report: dict[str, Any]) -> Iterator[bool]:
+        """Yields whether what follows is as short as what was done. Empties `arrays`."""
         path = self.folder / f"{job}{UNFINISHED}"
         path.mkdir(parents=True, exist_ok=True)
-        for name, array in arrays.items():
+        for name in list(arrays):
             with (path / f"{name}.npy").open("wb") as file:
-                yield from _slices(file, np.ascontiguousarray(array))
+                yield from _slices(file, np.ascontiguousarray(arrays[name]))
+            yield False
+            del arrays[name]  # nobody else may hold it any more
+            yield True
         (path / REPORT).write_text(json.dumps(report, default=str), encoding="utf-8")
         os.replace(path, self.folder / job)
 
@@ -108,9 +114,9 @@ class Results:
             total -= size
 
 
-def _slices(file: BinaryIO, array: np.ndarray) -> Iterator[None]:
+def _slices(file: BinaryIO, array: np.ndarray) -> Iterator[bool]:
     np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
     data = array.reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
     for begin in range(0, len(data), SLICE):
         file.write(data[begin : begin + SLICE])
-        yield
+        yield True

@@ -15,7 +15,9 @@ a second, so that a slow link never holds back what is asked for next (protocol 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import mmap
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -38,6 +40,24 @@ WINDOW_SECONDS = 0.25  # of the link's rate
 MIN_WINDOW = 256 * 1024
 MIN_PIECE = 64 * 1024
 SLOW_LINK = 30e6  # bytes a second; compressing takes the hub less time than sending, below this
+LARGE = 4 << 20  # bytes from which on numpy asks for huge pages
+
+
+def room(size: int) -> NDArray[np.uint8]:
+    """Memory for so many bytes, in small pages: the first touch of a huge one stops the caller for the time that the
+    system needs to clear 2 MiB, which alone may be longer than a timer's tick. Raises MemoryError."""
+    if size < LARGE:
+        return np.empty(size, np.uint8)
+    try:
+        if not hasattr(mmap, "MAP_ANONYMOUS"):  # Windows has no huge pages unless one asks
+            return np.frombuffer(mmap.mmap(-1, size), np.uint8)
+        pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if hasattr(mmap, "MADV_NOHUGEPAGE"):
+            with contextlib.suppress(OSError):  # a kernel built without huge pages does not know the word
+                pages.madvise(mmap.MADV_NOHUGEPAGE)
+    except OSError as problem:
+        raise MemoryError(str(problem)) from problem
+    return np.frombuffer(pages, np.uint8)
 
 
 @dataclass
@@ -107,7 +127,7 @@ class Downloads:
             failed(TooLarge(f"The arrays have {total:,} bytes, at most {limit:,} are allowed.", path="arrays"))
             return
         try:
-            fetches = [_Fetch(one, np.empty(one.size, np.uint8)) for one in descriptors]
+            fetches = [_Fetch(one, room(one.size)) for one in descriptors]
         except MemoryError:
             failed(ProtocolError(f"There is no memory for {total:,} bytes of arrays."))
             return

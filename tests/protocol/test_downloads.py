@@ -189,3 +189,16 @@ def test_wrong_chunks_and_limits():
         stream = link.downloads.next_stream - 1
         link.downloads.chunk(Chunk(stream, get.hash, 0, 1001, (b"x",)), 0.0)
     assert isinstance(link.errors[0], ProtocolError) and not link.downloads.sets and not link.downloads.streams
+
+
+@pytest.mark.parametrize("size", [0, 1, downloads.LARGE - 1, downloads.LARGE, downloads.LARGE + 12_345])
+def test_memory_for_an_array_has_its_size_and_can_be_written(size):
+    memory = downloads.room(size)
+    assert memory.shape == (size,) and memory.dtype == np.uint8 and memory.flags.writeable
+    memory[:] = 7
+    assert int(memory.sum(dtype=np.int64)) == 7 * size
+
+
+def test_more_memory_than_there_is_is_refused_with_memory_error():
+    with pytest.raises(MemoryError):
+        downloads.room(1 << 60)
