@@ -3,7 +3,7 @@
 
 `TetrahedralSDF.from_density` carries a radiance field over: it finds the level, closes the object, lays a second,
 finer grid into the tight box, and turns the density into a true distance, so that one learning rate fits every part
-of the surface. `surface()` marches the grid; gradients reach both parameters. The texture field lives elsewhere.
+of the surface. `from_distance` does the same for a shape that is there already. `surface()` marches the grid; gradients reach both parameters. The texture field lives elsewhere.
 Negative is inside.
 """
 
@@ -24,6 +24,7 @@ from protocol.errors import EmptySurface
 
 Point = tuple[float, float, float]
 Density = Callable[[torch.Tensor], torch.Tensor]
+Distance = Callable[[torch.Tensor], torch.Tensor]
 
 # Opposite long edges of a BCC tetrahedron lie half a cell apart, so two moves below a quarter each can never invert
 # it.
@@ -138,6 +139,35 @@ class TetrahedralSDF(nn.Module):
             )
         with torch.no_grad():
             field.sdf.copy_(torch.from_numpy(_distances(grid, inside, density_fn, level.threshold, device)))
+        return field.to(device)
+
+
+    @classmethod
+    def from_distance(
+        cls,
+        distance_fn: Distance,
+        resolution: int,
+        low: Point,
+        high: Point,
+        *,
+        device: torch.device | str = "cpu",
+    ) -> TetrahedralSDF:
+        """Carry a signed distance over, negative inside: points (N, 3) on `device` to (N,). low, high: a box around the
+        object with a cell to spare. Raises EmptySurface where nothing is inside of any grid vertex.
+        """
+        field = cls(resolution, low, high)
+        cell = field.grid.cell_size
+        with torch.no_grad():
+            parts = [distance_fn(chunk.to(device)).float().cpu() for chunk in field.grid.vertices.split(CHUNK)]
+            distance = torch.cat(parts)
+            # The floor keeps a finite interpolation where a vertex lies on the surface.
+            exact = distance.abs().clamp(1e-3 * cell, BAND * cell)
+            field.sdf.copy_(torch.where(distance < 0, -exact, exact))
+        if not (distance < 0).any():
+            raise EmptySurface(
+                f"The object is thinner everywhere than the grid of {resolution}.",
+                hint="Give it a thickness, or raise the grid's resolution.", detail={"resolution": resolution},
+            )
         return field.to(device)
 
 
