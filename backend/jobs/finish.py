@@ -85,7 +85,13 @@ def finish(
 
 def arrays_of(asset: Asset, thumbnail: NDArray[np.uint8], size_metres: float) -> dict[str, NDArray[Any]]:
     """What goes to the scene; see `backend.jobs.results.MeshResult`."""
-    vertices = to_metres(asset.mesh.vertices, size_metres)
+    return arrays_at(to_metres(asset.mesh.vertices, size_metres), asset, thumbnail)
+
+
+def arrays_at(
+    vertices: NDArray[np.float32], asset: Asset, thumbnail: NDArray[np.uint8]
+) -> dict[str, NDArray[Any]]:
+    """The same, with the asset's vertices (V, 3) where they stand in the scene."""
     edges, corner_edges = edges_and_corners(asset.mesh.faces, len(vertices))
     assert asset.mesh.uvs is not None
     return {

@@ -179,12 +179,27 @@ class Paint:
 
 
 @dataclass(frozen=True)
+class Edit:
+    """How a mesh that is there already goes through the stages (Magic3D's prompt editing, section 5.1)."""
+
+    tetrahedra: int
+    """Cells along an edge of the grid that holds the mesh; more than a generated shape needs, for it has details."""
+    again: float
+    """Share of the coarse stage's steps that are run again at `reshape` 1."""
+    t_max: float
+    """Highest noise level of those steps: below 1, so that something of the shape that was there stays."""
+    begin_steps: int = 300
+    """Steps in which the fields take on the shape and the colours that are there."""
+
+
+@dataclass(frozen=True)
 class Preset:
     name: str
     coarse: Coarse
     fine: Fine
     finish: Finish
     paint: Paint
+    edit: Edit
     paints: bool
     """Whether text to 3D ends with painting; otherwise the colours that distillation found stay."""
     preview_every: float
@@ -233,6 +248,7 @@ DRAFT = Preset(
     # [ours] 15 s of one core. On 8 held-out prompts the scorer prefers it to distilled colours (similarity 0.74, was
     # 0.66) and reads the colour right 4 times instead of 2. Scale 2 leaves patterns pale.
     paint=Paint(views=8, broad=Stroke(steps=12, begin=1.0, scale=3.0), sharp=Stroke(steps=6, begin=0.4, scale=2.0)),
+    edit=Edit(tetrahedra=72, again=0.6, t_max=0.85),
     paints=True,
     preview_every=3.0,
 )
@@ -275,6 +291,7 @@ STANDARD = Preset(
     ),
     finish=Finish(faces=30_000, texture=2048),
     paint=Paint(views=8, broad=Stroke(steps=30, begin=1.0, scale=3.0), sharp=Stroke(steps=15, begin=0.4, scale=2.0)),
+    edit=Edit(tetrahedra=128, again=0.6, t_max=0.85),
     paints=False,  # [ours] not measured yet with the open-domain priors that this preset is for
     preview_every=2.0,
 )
@@ -315,6 +332,7 @@ PAPER = Preset(
     ),
     finish=Finish(faces=40_000, texture=2048),
     paint=Paint(views=8, broad=Stroke(steps=50, begin=1.0, scale=3.0), sharp=Stroke(steps=25, begin=0.4, scale=2.0)),
+    edit=Edit(tetrahedra=128, again=0.6, t_max=0.85),
     paints=False,  # [M3D] has no such stage
     preview_every=10.0,
 )

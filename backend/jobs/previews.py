@@ -8,6 +8,7 @@ simply no preview.
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -25,13 +26,18 @@ ROUGH = 26
 """Cells along an edge of the preview's grid in the coarse stage: about 3,000 faces, a tenth of a second."""
 
 
+Place = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Vertices (V, 3) from field units to metres."""
+
+
 class Previews:
     """Sends previews, but not more often than `every` seconds."""
 
-    def __init__(self, context: JobContext, every: float, size_metres: float):
+    def __init__(self, context: JobContext, every: float, size_metres: float, place: Place | None = None):
+        """place: where field units stand in the scene; None puts the object on the ground in its size."""
         self._context = context
         self._every = every
-        self._size = size_metres
+        self._place = place if place is not None else lambda vertices: to_metres(vertices, size_metres)
         self._last = -float("inf")
 
     def due(self) -> bool:
@@ -66,7 +72,7 @@ class Previews:
         self._picture(torch.cat([torch.cat(list(four[:2]), 2), torch.cat(list(four[2:]), 2)], 1).permute(1, 2, 0))
 
     def _mesh(self, vertices: Tensor, faces: Tensor, colours: Tensor) -> None:
-        placed = to_metres(vertices.cpu().numpy(), self._size)
+        placed = self._place(vertices.cpu().numpy())
         bytes_ = np.full((len(placed), 4), 255, np.uint8)
         bytes_[:, :3] = to_bytes(colours)
         self._context.preview_mesh(placed, np.ascontiguousarray(faces.cpu().numpy(), np.int32), bytes_)

@@ -48,6 +48,10 @@ class Frame:
         """(V, 3) in the cameras' frame."""
         return ((vertices - self.centre) * self.scale).astype(np.float32)
 
+    def back(self, vertices: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(V, 3) from the cameras' frame into the object's own."""
+        return (vertices / self.scale + self.centre).astype(np.float32)
+
     def cameras(self, poses: NDArray[np.float32], fields_of_view: NDArray[np.float32]) -> Cameras:
         """Cameras of camera-to-world matrices (B, 4, 4), without scale, and vertical angles (B,) in radians.
 
