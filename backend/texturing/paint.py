@@ -24,6 +24,7 @@ from backend.priors.prompts import PromptBook
 from backend.render.cameras import Cameras
 from backend.render.raster import Rasteriser
 from backend.texturing.canvas import NothingSeen, make_canvas
+from backend.texturing.glimpses import add_glimpses
 from backend.texturing.painted import Ground, Painted
 from backend.texturing.projection import Projector
 from backend.texturing.together import Denoising, Show, Tell, denoise_together
@@ -105,7 +106,8 @@ def paint(
         if pictures is not None:
             told(0.95, "projecting the views")
             projector = Projector(texels.points, texels.normals, flat, vertices, faces, group, rasteriser, two_sided)
-            surface.take(projector.project(pictures, FINAL_EXPONENT))
+            found = projector.project(pictures, FINAL_EXPONENT)
+            surface.take(add_glimpses(found, projector, mesh, texels, pictures, FINAL_EXPONENT))
             drawn = pictures
     if not surface.facing.any():
         raise NothingSeen("no camera sees the object")

@@ -3,7 +3,8 @@
 
 Every texel is projected into every view, tested against that view's depth and looked up there bilinearly: nothing is
 splatted, so there are no holes at any resolution. Looking straight counts more than grazing, and pixels beside depth
-edges, which show two surfaces at once, count only where nobody else sees the texel.
+edges, which show two surfaces at once, count only where nobody else sees the texel. Texels whose middle is hidden but
+of which a pixel shows a part are the business of `backend.texturing.glimpses`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from backend.kernels.ray_cast import RayCaster
 from backend.priors.base import GREY
 from backend.render.cameras import Cameras
 from backend.render.raster import Rasteriser, to_camera_vertices
@@ -24,6 +26,7 @@ from backend.texturing.canvas import EDGE_TRUST, depth_edges, pixel_footprint
 DEPTH_PIXELS = 1024  # side of the depth pictures: at 512 some 80 texels behind an edge are taken for hidden
 STEEPEST = 0.12  # cosine below which a view does not see a texel (83 degrees)
 CHUNK = 1 << 18  # texels at a time
+LIFT = 1e-4  # how far above the surface a ray to the camera begins, in the frame's units
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,16 +77,17 @@ class Projector:
         with torch.no_grad():
             fragments = rasteriser.rasterise(vertices, faces, self.cameras)
         far = 10.0 * float(fragments.depth.max()) + 1.0
+        self._mesh = vertices, faces
+        self._caster: RayCaster | None = None
+        self.face = fragments.face  # (B, H, W) int32, what each pixel of the depth pictures shows
         self._depth = torch.where(fragments.mask, fragments.depth, far)
         self._edges = depth_edges(fragments, self.cameras, 1)
         self._footprint = pixel_footprint(self.cameras)
 
     def project(self, pictures: Tensor, exponent: float) -> Projected:
         """Colours of the texels from pictures (B, 4, H, W), colour over mid grey and alpha."""
-        # Pixels beside a depth edge: as far as the picture's own pixels reach.
-        reach = max(1, round(0.75 * self.cameras.height / pictures.shape[-2]))
-        edges = functional.max_pool2d(self._edges[:, None].float(), 2 * reach + 1, 1, reach)
-        over = torch.cat([pictures[:, :3] - GREY * (1 - pictures[:, 3:4]), pictures[:, 3:4]], 1)
+        edges = self.edges(pictures)
+        over = plain_layers(pictures)
         values = torch.zeros(len(self.points), 3, device=self.points.device)
         facing = torch.zeros(len(self.points), device=self.points.device)
         for start in range(0, len(self.points), CHUNK):
@@ -103,6 +107,11 @@ class Projector:
                 facing[some] = torch.maximum(facing[some], cosine)
             values[some] = (total[:, :3] / total[:, 3:].clamp_min(1e-12)).clamp(0, 1)
         return Projected(values.cpu().numpy(), facing.cpu().numpy())
+
+    def edges(self, pictures: Tensor) -> Tensor:
+        """(B, 1, H, W) 1 beside depth edges, as far as the pixels of these pictures reach; in the depth pictures."""
+        reach = max(1, round(0.75 * self.cameras.height / pictures.shape[-2]))
+        return functional.max_pool2d(self._edges[:, None].float(), 2 * reach + 1, 1, reach)
 
     def facing(self) -> Tensor:
         """(B, N) the cosine at which each view sees each texel, 0 where it does not."""
@@ -126,5 +135,29 @@ class Projector:
         # A pixel's own depth varies by its size times the slope; a texel's point is exact.
         slack = self._footprint[view] * (1.0 + 1.5 / straight.clamp_min(STEEPEST))
         inside = (place.abs() < 1).all(-1) & (depth > 1e-6)
-        seen = inside & (straight > STEEPEST) & (depth < first + slack)
+        faces_it = inside & (straight > STEEPEST)
+        seen = faces_it & (depth < first + slack)
+        # Beside the edge of what is in front, the nearest pixel's depth may be the other side's: a ray decides.
+        deepest = functional.max_pool2d(self._depth[view][None, None], 3, 1, 1)
+        around = functional.grid_sample(deepest, place.view(1, 1, -1, 2), mode="nearest", padding_mode="border",
+                                        align_corners=False)[0, 0, 0]
+        doubtful = (faces_it & ~seen & (depth < around + slack)).nonzero()[:, 0]
+        if len(doubtful):
+            side = torch.sign((towards[doubtful] * self.flat[some][doubtful]).sum(-1, keepdim=True))
+            seen[doubtful] = self._free(points[doubtful], side * self.flat[some][doubtful], camera)
         return place, torch.where(seen, cosine.clamp(STEEPEST, 1), 0.0)
+
+    def _free(self, points: Tensor, normals: Tensor, camera: Cameras) -> Tensor:
+        """(n,) bool: nothing lies between these points (n, 3), lifted along `normals`, and the camera."""
+        if self._caster is None:
+            self._caster = RayCaster(*self._mesh)
+        start = points + LIFT * normals
+        way = camera.positions - start
+        distance = way.norm(dim=-1)
+        hits = self._caster.cast(start, way / distance[:, None])
+        return hits.distance > distance
+
+
+def plain_layers(pictures: Tensor) -> Tensor:
+    """Pictures (B, 4, H, W) over mid grey as what the object itself adds, with alpha: fit for blending."""
+    return torch.cat([pictures[:, :3] - GREY * (1 - pictures[:, 3:4]), pictures[:, 3:4]], 1)

@@ -27,14 +27,16 @@ from PIL import Image
 
 from backend.embedded.objects import ProceduralObject, Recipe, build, evaluate
 from backend.embedded.objects.meshing import mesh as surface_of
-from backend.geometry.bake import bake, seam_error
+from backend.geometry.bake import TexelMap, bake, seam_error
 from backend.geometry.mesh import Mesh, face_normals
 from backend.geometry.simplify import simplify
 from backend.geometry.unwrap import unwrap
 from backend.jobs import TerminalContext, run
+from backend.kernels.ray_cast import RayCaster
 from backend.priors.base import GREY
 from backend.render.cameras import Cameras
 from backend.render.raster import WarpRasteriser
+from backend.texturing.glimpses import add_glimpses
 from backend.texturing.painted import Painted
 from backend.texturing.projection import STEEPEST, Projector
 from backend.texturing.rig import coverage
@@ -45,7 +47,7 @@ FACES = 20_000
 PICTURE = 1024  # side of the rendered views
 LEAST_PSNR = 28.0  # dB, over every texel, filled ones included
 MOST_SEAM = 1.5  # times the floor of resampling
-MOST_FILLED = 0  # texels that a pixel met and that were continued instead of painted
+MOST_FILLED = 0  # texels that a pixel or a ray met and that were continued instead of painted
 MOST_SECONDS = 90.0
 THINGS = (Recipe("mushroom", "red", "dotted", "white"), Recipe("mug", "blue", "striped", "yellow"),
           Recipe("table", "yellow", "checkered", "turquoise"))
@@ -81,12 +83,14 @@ def recover(mesh: Mesh, thing: ProceduralObject, size: int, views: int, out: Pat
     projector = Projector(texels.points, texels.normals, flat, torch.from_numpy(mesh.vertices),
                           torch.from_numpy(mesh.faces), cameras, rasteriser)
     painted = Painted(mesh, texels, None)
-    painted.take(projector.project(pictures, 8.0))
+    found = projector.project(pictures, 8.0)
+    painted.take(add_glimpses(found, projector, mesh, texels, pictures, 8.0))
     image = painted.finished()
     seconds = time.perf_counter() - began
     error = (image / 255.0 - truth.image)[texels.rows, texels.columns] ** 2
     seen = painted.facing > 0
     missed = hit_by_pixels(mesh, cameras, rasteriser, size)[texels.rows, texels.columns] & ~seen
+    missed |= met_by_rays(mesh, texels, flat, cameras, ~seen)
     seams = seam_error(mesh, image / 255.0, lambda points: evaluate(thing, points)[1])
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
@@ -123,6 +127,21 @@ def hit_by_pixels(mesh: Mesh, cameras: Cameras, rasteriser: WarpRasteriser, size
     hit = np.zeros((size, size), bool)
     hit[row.numpy(), column.numpy()] = True
     return hit
+
+
+def met_by_rays(mesh: Mesh, texels: TexelMap, flat: np.ndarray, cameras: Cameras, asked: np.ndarray) -> np.ndarray:
+    """(N,) bool: texels of those asked for whose middle some camera sees along a ray, by the exact surface."""
+    caster = RayCaster(torch.from_numpy(mesh.vertices), torch.from_numpy(mesh.faces))
+    met = np.zeros(len(asked), bool)
+    at = np.flatnonzero(asked)
+    start = texels.points[at] + 1e-4 * flat[at]
+    for place in cameras.positions.numpy():
+        way = place - start
+        distance = np.linalg.norm(way, axis=1, keepdims=True)
+        ahead = (way / distance * flat[at]).sum(1) > STEEPEST
+        hits = caster.cast(torch.from_numpy(start[ahead]), torch.from_numpy((way / distance)[ahead]))
+        met[at[ahead]] |= hits.distance.numpy() > distance[ahead, 0]
+    return met
 
 
 def draft(mesh: Mesh, prompt: str, size: int) -> dict[str, Any]:
