@@ -3,8 +3,8 @@
 
 `TetrahedralSDF.from_density` carries a radiance field over: it finds the level, closes the object, lays a second,
 finer grid into the tight box, and turns the density into a true distance, so that one learning rate fits every part
-of the surface. `from_distance` does the same for a shape that is there already. `surface()` marches the grid; gradients reach both parameters. The texture field lives elsewhere.
-Negative is inside.
+of the surface. `from_distance` does the same for a shape that is there already. `surface()` marches the grid; gradients
+reach both parameters. The texture field lives elsewhere. Negative is inside.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is inside of a mesh that people made? A signed distance for closed, open, thin and non-manifold meshes alike.
 
-Parts that enclose something are solid, small holes or not: the generalised winding number says what is inside of them.
-Parts that do not (a sheet of paper, a cup without thickness, a leaf), walls thinner than what the asker can resolve, and
-fins on solid bodies have no inside that could be found; they are taken for sheets and given a thickness. So nothing of
-the object vanishes, and nothing hollow is filled.
+Parts that enclose something are solid, small holes or not: the generalised winding number says what is inside of
+them. Parts that do not (a sheet of paper, a cup without thickness, a leaf), walls thinner than what the asker can
+resolve, and fins on solid bodies have no inside that could be found; they are taken for sheets and given a thickness.
+So nothing of the object vanishes, and nothing hollow is filled.
 """
 
 from __future__ import annotations

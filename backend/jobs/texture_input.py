@@ -50,7 +50,7 @@ class TextureInput:
 
 def read_input(spec: TextureSpec, inputs: Mapping[str, NDArray[Any]], size: int, notes: Notes) -> TextureInput:
     """Checks what came in. `size` is that of the texture where nothing else says it. Raises BadRequest."""
-    bare = _mesh(inputs)
+    bare = mesh_of(inputs)
     health = check(bare.vertices, bare.faces)
     if health.degenerate_faces:
         notes.add(f"{health.degenerate_faces} faces have no area; they get the colour of their neighbours.")
@@ -58,8 +58,8 @@ def read_input(spec: TextureSpec, inputs: Mapping[str, NDArray[Any]], size: int,
         notes.add("The mesh is not closed and manifold everywhere; its surfaces are painted on the side that is seen.")
     elif health.inward_parts:
         notes.add(f"{health.inward_parts} parts are wound inwards (their normals point in); painted all the same.")
-    picture = _picture(inputs, "base_colour", "RGB")
-    keep = _picture(inputs, "keep", "L")
+    picture = picture_of(inputs, "base_colour", "RGB")
+    keep = picture_of(inputs, "keep", "L")
     if keep is not None and picture is None:
         raise BadRequest("`keep` says what stays of the base colour, but there is no base colour.", path="inputs.keep",
                          hint="Send base_colour too, or leave keep out.")
@@ -130,7 +130,8 @@ def unwrapped(mesh: Mesh, size: int) -> tuple[Mesh, dict[str, Any]]:
     return mesh.with_uvs(uvs.reshape(-1, 2)), report.to_map()
 
 
-def _mesh(inputs: Mapping[str, NDArray[Any]]) -> Mesh:
+def mesh_of(inputs: Mapping[str, NDArray[Any]]) -> Mesh:
+    """The mesh that came in, in its own frame; UVs that are not finite are infinite. Raises BadRequest or TooLarge."""
     vertices, faces, uvs = inputs["vertices"], inputs["faces"], inputs.get("uvs")
     if len(faces) > MOST_FACES:
         raise TooLarge(f"The mesh has {len(faces):,} triangles, at most {MOST_FACES:,} can be painted.",
@@ -148,7 +149,8 @@ def _mesh(inputs: Mapping[str, NDArray[Any]]) -> Mesh:
     return mesh
 
 
-def _picture(inputs: Mapping[str, NDArray[Any]], name: str, mode: str) -> NDArray[np.uint8] | None:
+def picture_of(inputs: Mapping[str, NDArray[Any]], name: str, mode: str) -> NDArray[np.uint8] | None:
+    """A picture that came in as a file, (H, W, channels of Pillow's `mode`), or None. Raises BadRequest."""
     if name not in inputs:
         return None
     try:
