@@ -149,9 +149,12 @@ def _corner_angle(vertices: Floats, at: Ints, one: Ints, two: Ints) -> Floats:
     return np.arctan2(np.linalg.norm(np.cross(u, v), axis=1), (u * v).sum(1))
 
 
-def flip_edges(vertices: Floats, faces: Ints, rounds: int = 4, least_cosine: float = 0.9) -> Ints:
+def flip_edges(
+    vertices: Floats, faces: Ints, rounds: int = 4, least_cosine: float = 0.9, barred: Ints | None = None
+) -> Ints:
     """Faces with edges flipped towards Delaunay where the surface is nearly flat: neighbours' normals, before and
-    after, agree to within `least_cosine`. Fewer slivers at the same shape.
+    after, agree to within `least_cosine`. Fewer slivers at the same shape. No edge with a key `low * V + high` in
+    `barred` is made.
     """
     count = len(vertices)
     for _ in range(rounds):
@@ -161,14 +164,16 @@ def flip_edges(vertices: Floats, faces: Ints, rounds: int = 4, least_cosine: flo
         opposite = _corner_angle(vertices, c, a, b) + _corner_angle(vertices, d, a, b)
         gain = opposite - np.pi
         which = np.flatnonzero(gain > 0.05)
-        flipped = _flip(vertices, faces, table, which[np.argsort(-gain[which], kind="stable")], least_cosine)
+        flipped = _flip(vertices, faces, table, which[np.argsort(-gain[which], kind="stable")], least_cosine, barred)
         if flipped is None:
             break
         faces = flipped
     return faces
 
 
-def _flip(vertices: Floats, faces: Ints, table: EdgeTable, which: Ints, least_cosine: float) -> Ints | None:
+def _flip(
+    vertices: Floats, faces: Ints, table: EdgeTable, which: Ints, least_cosine: float, barred: Ints | None = None
+) -> Ints | None:
     """Flip what may be flipped of the table's edges `which`, best first; None when nothing may."""
     if not len(which):
         return None
@@ -181,6 +186,8 @@ def _flip(vertices: Floats, faces: Ints, table: EdgeTable, which: Ints, least_co
     low, high = np.minimum(c, d), np.maximum(c, d)
     key = low * count + high
     existing = table.ends[:, 0] * count + table.ends[:, 1]
+    if barred is not None:
+        existing = np.r_[existing, barred]
     first = np.stack((c, start, d), 1)
     second = np.stack((d, end, c), 1)
     old, new = (
