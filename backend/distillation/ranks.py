@@ -43,6 +43,16 @@ class Part:
     def is_whole(self) -> bool:
         return self.stop - self.start == self.total
 
+    def cut(self, index: int, pieces: int, together: int = 1) -> Part:
+        """Piece `index` of this part; views that a prior must see at once stay together. Empty pieces are an error."""
+        if pieces == 1:
+            return self
+        groups = -(-(self.stop - self.start) // together)
+        if pieces > groups:
+            raise ValueError(f"{groups} groups of views can't be cut into {pieces} pieces")
+        start, stop = (min(self.stop, self.start + together * (groups * one // pieces)) for one in (index, index + 1))
+        return Part(start, stop, self.total)
+
     def weigh(self, mean: Tensor) -> Tensor:
         """A mean over this part as its share of the mean over the batch; the parts' values add up to that."""
         return mean if self.is_whole else mean * ((self.stop - self.start) / self.total)

@@ -36,7 +36,8 @@ class CoarseStage(Stage[Opinion]):
     """A radiance field under optimisation; `advance` answers with the opinion of the prior that was followed."""
 
     def __init__(
-        self, settings: Coarse, prior: Prior, book: PromptBook, device: torch.device, seed: int, ranks: Ranks = ALONE
+        self, settings: Coarse, prior: Prior, book: PromptBook, device: torch.device, seed: int, ranks: Ranks = ALONE,
+        turns: int = 1,
     ):
         self.settings = settings
         generator = torch.Generator().manual_seed(seed)
@@ -46,17 +47,19 @@ class CoarseStage(Stage[Opinion]):
         self.occupancy = OccupancyGrid(OccupancyConfig(resolution=settings.occupancy)).to(device)
         optimised: dict[str, tuple[nn.Module, float]] = {"field": (self.field, settings.learning_rate)}
         super().__init__("coarse", settings.steps, optimised, {"occupancy": self.occupancy}, 0.8, generator,
-                         ranks)
+                         ranks, turns=turns)
+
+    def prepare(self) -> None:
+        if self.step % self.settings.occupancy_every == 0:
+            self.occupancy.update(self.field.density, self.generator)
 
     def loss(self) -> tuple[Tensor, Opinion]:
         """Guidance, orientation, sparsity and opacity terms of one batch of views."""
         settings, share = self.settings, self.share
-        if self.step % settings.occupancy_every == 0:
-            self.occupancy.update(self.field.density, self.generator)
         cameras = sample_cameras(settings.camera, settings.views, settings.pixels, self.generator)
         cameras = cameras.to(self.field.table.device)
         shading = sample_shading(settings.light, share, cameras, self.guide.prior.traits.knows_light, self.generator)
-        part = self.ranks.part(settings.views, self.guide.prior.traits.views_together)
+        part = self.part(settings.views, self.guide.prior.traits.views_together)
         if not part.is_whole:  # all ranks drew the same views; each looks through some of them
             cameras = cameras[part.slice]
             shading = None if shading is None else (shading[0][part.slice], shading[1])

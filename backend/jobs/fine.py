@@ -32,7 +32,7 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
     """A surface and a texture under optimisation. `fine` is the high-resolution guide, `coarse` the first stage's.
 
     `advance` answers who was asked and the opinion, or None when an earlier target served again. The views that stand
-    just now are not part of a state: a resumed stage asks anew.
+    just now are not part of a state; a resumed stage repeats the run that it was taken from where that was `at_rest`.
     """
 
     def __init__(
@@ -45,24 +45,33 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
         rasteriser: Rasteriser,
         seed: int,
         ranks: Ranks = ALONE,
+        turns: int = 1,
     ):
         self.settings = settings
         self.surface, self.texture = surface, texture
         self.fine, self.coarse = fine, coarse
         self.rasteriser = rasteriser
-        self._standing: _Standing | None = None
+        self._standing: list[_Standing | None] = [None] * turns  # one a turn
         optimised: dict[str, tuple[nn.Module, float]] = {
             "texture": (texture, settings.learning_rate),
             "surface": (surface, settings.surface_learning_rate),
         }
-        super().__init__("fine", settings.steps, optimised, {}, 0.7, torch.Generator().manual_seed(seed), ranks)
+        super().__init__(
+            "fine", settings.steps, optimised, {}, 0.7, torch.Generator().manual_seed(seed), ranks,
+            also=[fine.generator, coarse.generator], turns=turns,
+        )
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the next step asks anew, so that a state taken now holds all that decides the rest of the run."""
+        return all(one is None or one.uses_left == 0 for one in self._standing)
 
     def loss(self) -> tuple[Tensor, tuple[Guide, Opinion] | None]:
         """Guidance and the terms that keep the surface calm."""
         settings = self.settings
         marched = self.surface.march()
         vertices, faces = marched.vertices, marched.faces
-        standing = self._standing
+        standing = self._standing[self.turn]
         asked = standing is None or standing.uses_left == 0
         if standing is None or standing.uses_left == 0:
             standing = self._choose_views()
@@ -73,12 +82,12 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
         answer: tuple[Guide, Opinion] | None = None
         if asked:
             opinion = standing.guide.judge(images, standing.view, self.share, standing.part)
-            self._standing = standing.after(opinion)
+            self._standing[self.turn] = standing.after(opinion)
             guidance, answer = opinion.loss, (standing.guide, opinion)
         else:
             assert standing.target is not None
             guidance = fit(images, standing.target)
-            self._standing = standing.used()
+            self._standing[self.turn] = standing.used()
         pairs, edges = face_pairs(faces, len(vertices))
         loss = guidance + SIGN_TERM * self.surface.sign_term(marched)
         loss = loss + settings.normal_consistency * normal_consistency(vertices, faces, pairs)
@@ -93,7 +102,7 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
         cameras = sample_cameras(settings.camera, settings.views, settings.pixels, self.generator)
         cameras = cameras.to(self.surface.sdf.device)
         shading = sample_shading(settings.light, self.share, cameras, guide.prior.traits.knows_light, self.generator)
-        part = self.ranks.part(settings.views, guide.prior.traits.views_together)
+        part = self.part(settings.views, guide.prior.traits.views_together)
         if not part.is_whole:
             cameras = cameras[part.slice]
             shading = None if shading is None else (shading[0][part.slice], shading[1])
@@ -101,7 +110,7 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
 
     def load(self, state: dict[str, Any]) -> None:
         super().load(state)
-        self._standing = None
+        self._standing = [None] * self.turns
 
 
 class _Standing:

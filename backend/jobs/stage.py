@@ -11,12 +11,13 @@ from __future__ import annotations
 import copy
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from backend.distillation.ranks import ALONE, Ranks
+from backend.distillation.ranks import ALONE, Part, Ranks
 from protocol.errors import TrainingDiverged
 
 SNAPSHOT_EVERY = 25  # steps between the states that a diverged run goes back to
@@ -31,6 +32,7 @@ class Stage(ABC, Generic[Answer]):
 
     Attributes:
         step: the next step to do.
+        turns, turn: see Args, and which one it is.
         recoveries: how often it went back.
 
     Args:
@@ -40,8 +42,12 @@ class Stage(ABC, Generic[Answer]):
         others: modules with a state but no learning rate.
         cool_from: share of the stage after which the rates fall in a straight line to a tenth, because score
             distillation is noisy and what it shapes must come to rest.
-        generator: a CPU generator; all chance of the stage comes from it.
+        generator: a CPU generator; all chance of the stage comes from it,
+        also: and from these (of guides that are not the stage's own).
         ranks: who shares the views of a step.
+        turns: in how many turns this rank looks through its views, one after another, so that a step needs the memory
+            of one turn only. The gradient is that of all at once, but for rounding and for terms that are divided by
+            what a turn itself sees.
     """
 
     def __init__(
@@ -53,8 +59,13 @@ class Stage(ABC, Generic[Answer]):
         cool_from: float,
         generator: torch.Generator,
         ranks: Ranks = ALONE,
+        *,
+        also: Sequence[torch.Generator] = (),
+        turns: int = 1,
     ):
         self.name, self.steps, self.generator, self.ranks = name, steps, generator, ranks
+        self._generators = list({id(one): one for one in (generator, *also)}.values())
+        self.turns, self.turn = turns, 0
         self._cool_from = cool_from
         self._modules = {**{key: module for key, (module, _) in rates.items()}, **others}
         self._rates = [rate for _, rate in rates.values()]
@@ -74,18 +85,25 @@ class Stage(ABC, Generic[Answer]):
     def finished(self) -> bool:
         return self.step >= self.steps
 
+    def prepare(self) -> None:
+        """What a step does once before its turns."""
+
     @abstractmethod
     def loss(self) -> tuple[Tensor, Answer]:
-        """The loss of this step (this rank's share of it), and what the caller of `advance` wants to know of it."""
+        """The loss of this step (the share of this rank and turn), and what the caller of `advance` wants to know."""
+
+    def part(self, views: int, together: int) -> Part:
+        """The views of a step that this rank looks through in this turn, see `Ranks.part`."""
+        return self.ranks.part(views, together).cut(self.turn, self.turns, together)
 
     def advance(self) -> Answer:
         """One optimiser step. Raises TrainingDiverged when going back did not help."""
         if self.step % SNAPSHOT_EVERY == 0:
             self._follow_first()
             self._good = copy.deepcopy(self.state())
-        loss, answer = self.loss()
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        self.prepare()
+        loss, answer = self._all_turns()
         self.ranks.sum_gradients(self._parameters())
         cooled = max(0.0, (self.share - self._cool_from) / (1 - self._cool_from))
         for group, rate in zip(self.optimiser.param_groups, self._rates, strict=True):
@@ -98,6 +116,22 @@ class Stage(ABC, Generic[Answer]):
         if self.finished:
             self._follow_first()
         return answer
+
+    def _all_turns(self) -> tuple[Tensor, Answer]:
+        """The gradients of all turns; their loss, and the first turn's answer."""
+        before = [one.get_state() for one in self._generators]
+        self.turn = 0
+        loss, answer = self.loss()
+        loss.backward()
+        loss = loss.detach()
+        for turn in range(1, self.turns):
+            self.turn = turn
+            for one, state in zip(self._generators, before, strict=True):
+                one.set_state(state)  # every turn draws the whole batch and looks through its part
+            more, _ = self.loss()
+            more.backward()
+            loss += more.detach()
+        return loss, answer
 
     def _follow_first(self) -> None:
         for module in self._modules.values():
@@ -130,7 +164,7 @@ class Stage(ABC, Generic[Answer]):
             "recoveries": self.recoveries,
             "modules": {key: module.state_dict() for key, module in self._modules.items()},
             "optimiser": self.optimiser.state_dict(),
-            "generator": self.generator.get_state(),
+            "generators": [one.get_state() for one in self._generators],
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -140,4 +174,5 @@ class Stage(ABC, Generic[Answer]):
             module.load_state_dict(state["modules"][key])
         # A copy, because the optimiser would otherwise go on working in the tensors of the state.
         self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
-        self.generator.set_state(state["generator"])
+        for one, drawn in zip(self._generators, state["generators"], strict=True):
+            one.set_state(drawn)

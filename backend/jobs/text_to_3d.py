@@ -17,6 +17,7 @@ from backend.jobs.context import JobContext
 from backend.jobs.fine import FineStage
 from backend.jobs.finish import Asset, arrays_of, finish, portrait
 from backend.jobs.guide import Guide, Opinion, Voice
+from backend.jobs.keeper import Keeper
 from backend.jobs.paint import repaint
 from backend.jobs.presets import Preset
 from backend.jobs.previews import Previews
@@ -26,7 +27,6 @@ from backend.jobs.stopwatch import Stopwatch
 from backend.render.raster import Rasteriser, choose_rasteriser
 from protocol.specs import TextTo3DSpec
 
-CHECKPOINT_EVERY = 15.0  # seconds: the most work that a killed worker can lose
 FIRST_PREVIEW = 12  # steps, or a quarter of the stage if that is fewer
 
 
@@ -41,7 +41,7 @@ def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
     notes = Notes(context)
     if context.memory_share < 1.0:
         notes.add("The device's memory ran out before; this attempt uses fewer views at once and takes longer.")
-    keeper = _Keeper(context, seed)
+    keeper = Keeper(context, seed)
     rasteriser = choose_rasteriser(context.device)
 
     with watch.stage("read the prompt", spec.prompt):
@@ -70,7 +70,7 @@ def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
 
 
 def optimise_coarse(
-    stage: CoarseStage, saved: dict[str, Any], tell: Any, previews: Previews, keeper: _Keeper
+    stage: CoarseStage, saved: dict[str, Any], tell: Any, previews: Previews, keeper: Keeper
 ) -> None:
     """The coarse stage to its end, with previews and checkpoints."""
     if "coarse" in saved:
@@ -115,10 +115,10 @@ def optimise_fine(
     saved: dict[str, Any],
     tell: Any,
     previews: Previews,
-    keeper: _Keeper,
-    coarse: CoarseStage,
+    keeper: Keeper,
+    coarse: CoarseStage | None,
 ) -> None:
-    """The fine stage to its end, with previews and checkpoints."""
+    """The fine stage to its end, with previews and checkpoints. coarse: the finished stage before it, if there was."""
     if "fine" in saved:
         # The grid may have been laid differently before the crash, so it comes from the checkpoint too.
         stage.surface.load_state_dict(saved["fine"]["modules"]["surface"])
@@ -129,8 +129,8 @@ def optimise_fine(
         if answer is not None and previews.due():
             guide, opinion = answer
             previews.of_surface(stage.surface, stage.texture, guide.picture(opinion))
-        if keeper.due():
-            keeper.keep(coarse=coarse.state(), fine=stage.state())
+        if stage.at_rest and keeper.due():
+            keeper.keep(**({} if coarse is None else {"coarse": coarse.state()}), fine=stage.state())
 
 
 def make_report(
@@ -200,21 +200,3 @@ def _plan(preset: Preset) -> dict[str, float]:
         **({"paint": 12.0} if preset.paints else {}),
         "deliver": 1.0,
     }
-
-
-class _Keeper:
-    """Keeps a checkpoint every so often."""
-
-    def __init__(self, context: JobContext, seed: int):
-        self._context, self._seed = context, seed
-        self._last = context.clock()
-
-    def due(self) -> bool:
-        if not self._context.ranks.first:
-            return False
-        return self._context.checkpoint_wanted or self._context.clock() - self._last >= CHECKPOINT_EVERY
-
-    def keep(self, **stages: dict[str, Any]) -> None:
-        self._context.save_checkpoint({"seed": self._seed, **stages})
-        self._last = self._context.clock()
-

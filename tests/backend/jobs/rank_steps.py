@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 VIEWS = 3  # does not divide by two
 
 
-def gradients(ranks: Ranks) -> dict[str, Tensor]:
+def gradients(ranks: Ranks, turns: int = 1) -> dict[str, Tensor]:
     """The gradient of every parameter after one step: coarse plain, coarse lit with all terms, fine; and the parameters
     after three steps of the fine stage, targets used again."""
     torch.set_num_threads(1)
@@ -38,7 +38,7 @@ def gradients(ranks: Ranks) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
     always = replace(DRAFT.coarse, views=VIEWS, steps=10, light=replace(DRAFT.coarse.light, begin=0.0, lit=1.0))
     for name, settings, step in (("plain", replace(DRAFT.coarse, views=VIEWS, steps=10), 0), ("lit", always, 9)):
-        stage = CoarseStage(settings, prior, book, CPU, 3, ranks)
+        stage = CoarseStage(settings, prior, book, CPU, 3, ranks, turns)
         stage.step = step
         found |= one_step(name, stage)
     generator = torch.Generator().manual_seed(0)
@@ -46,7 +46,7 @@ def gradients(ranks: Ranks) -> dict[str, Tensor]:
     texture = TextureField(TextureConfig(hash_grid_config(DRAFT.coarse.grid), 32), generator)
     guide = Guide(prior, book, DRAFT.fine.guidance, generator)
     settings = replace(DRAFT.fine, views=VIEWS, steps=10, pixels=48, light=replace(DRAFT.fine.light, lit=1.0))
-    fine = FineStage(settings, surface, texture, guide, guide, WarpRasteriser(), 1, ranks)
+    fine = FineStage(settings, surface, texture, guide, guide, WarpRasteriser(), 1, ranks, turns)
     found |= one_step("fine", fine)
     for _ in range(2):
         fine.advance()

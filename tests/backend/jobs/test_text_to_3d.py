@@ -90,7 +90,7 @@ def test_cancelling_leaves_between_two_steps(tmp_path: Path) -> None:
 def test_a_job_goes_on_from_its_checkpoint(
     made: tuple[MeshResult, TerminalContext], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("backend.jobs.text_to_3d.CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr("backend.jobs.keeper.CHECKPOINT_EVERY", 0.0)
     stopped = context(tmp_path, cancel_when=lambda now: len(now.stages) > 9)
     with pytest.raises(Cancelled):
         run(SPEC, stopped)
@@ -100,6 +100,21 @@ def test_a_job_goes_on_from_its_checkpoint(
     steps_after = sum(stage == "coarse" for stage, _ in goes_on.stages)
     assert steps_after < sum(stage == "coarse" for stage, _ in made[1].stages) and steps_before > 2
     # Nothing was drawn twice or left out: the resumed job ends with the very same mesh.
+    for name in ("vertices", "base_colour"):
+        assert np.array_equal(result.arrays[name], made[0].arrays[name]), name
+
+
+def test_a_job_goes_on_in_the_fine_stage_and_ends_with_the_same_mesh(
+    made: tuple[MeshResult, TerminalContext], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.jobs.keeper.CHECKPOINT_EVERY", 0.0)
+    stopped = context(tmp_path, cancel_when=lambda now: sum(stage == "fine" for stage, _ in now.stages) > 4)
+    with pytest.raises(Cancelled):
+        run(SPEC, stopped)
+    goes_on = context(tmp_path)
+    result = run(SPEC, goes_on)
+    fine = [sum(stage == "fine" for stage, _ in one.stages) for one in (made[1], goes_on)]
+    assert fine[1] < fine[0]
     for name in ("vertices", "base_colour"):
         assert np.array_equal(result.arrays[name], made[0].arrays[name]), name
 
