@@ -44,6 +44,14 @@ class Comparison:
 
 def sample_surface(mesh: Mesh, count: int, generator: np.random.Generator) -> tuple[Floats, Floats]:
     """(points (count, 3), their face normals (count, 3)) uniformly by area."""
+    points, face, _ = surface_places(mesh, count, generator)
+    return points, face_normals(mesh.vertices, mesh.faces)[face]
+
+
+def surface_places(
+    mesh: Mesh, count: int, generator: np.random.Generator
+) -> tuple[Floats, NDArray[np.int64], Floats]:
+    """(points (count, 3), their faces (count,), barycentric (count, 3)) uniformly by area."""
     area = face_areas(mesh.vertices, mesh.faces)
     ends = np.cumsum(area)
     if not len(area) or ends[-1] <= 0:
@@ -54,7 +62,7 @@ def sample_surface(mesh: Mesh, count: int, generator: np.random.Generator) -> tu
     r, s = np.sqrt(generator.random(count)), generator.random(count)
     weights = np.stack((1 - r, r * (1 - s), r * s), 1)
     corners = mesh.vertices.astype(np.float64)[mesh.faces[face]]
-    return (corners * weights[:, :, None]).sum(1), face_normals(mesh.vertices, mesh.faces)[face]
+    return (corners * weights[:, :, None]).sum(1), face, weights
 
 
 def bounding_sphere(points: Floats) -> tuple[Floats, float]:

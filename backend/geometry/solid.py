@@ -84,8 +84,8 @@ def _tidy(mesh: Mesh) -> tuple[Floats, Ints]:
     faces = faces[~degenerate(vertices, faces, 1e-7)]
     if not len(faces):
         raise ValueError("no face of the mesh has any area")
-    vertices, faces = compact(vertices, faces)
-    faces = orient_together(faces.astype(np.int64), len(vertices))
+    vertices, used = compact(vertices, faces)
+    faces = orient_together(used.astype(np.int64), len(vertices))
     number, part = face_components(faces, len(vertices))
     corner = vertices[faces[:, 0]]
     # From the part's own middle, so that an open part has a sensible volume too.

@@ -21,6 +21,8 @@ RECIPES = {
     "text_to_3d": ("text_to_3d", "text_to_3d"),
     "variations": ("variations", "variations"),
     "texture": ("texture", "texture"),
+    "edit": ("edit", "edit"),
+    "learn": ("learn", "learn"),
 }
 
 

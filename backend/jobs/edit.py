@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A mesh becomes what a changed prompt says (Magic3D's editing): read it, take it on, reshape, finish, paint, deliver.
+
+At `reshape` 0 nothing but the texture is made, and the mesh comes back to the last bit. Above that the mesh is carried
+over to the fine stage's surface on a leash that grows with it; at 1 the coarse stage runs again first, from a field
+that begins as the mesh. The result stands where the mesh stood.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from backend.fields.tetrahedral_sdf import TetrahedralSDF
+from backend.fields.texture import TextureConfig, TextureField
+from backend.geometry.compare import surface_places
+from backend.geometry.mesh import Mesh
+from backend.geometry.solid import Solid
+from backend.jobs import presets
+from backend.jobs.carry_over import carry_over
+from backend.jobs.coarse import CoarseStage, hash_grid_config
+from backend.jobs.context import JobContext
+from backend.jobs.edit_input import EditInput, read_edit
+from backend.jobs.edit_stage import (
+    EditStage,
+    Leash,
+    Tell,
+    calmer,
+    coarse_settings,
+    fine_settings,
+    take_on_colours,
+    take_on_shape,
+)
+from backend.jobs.finish import Asset, arrays_at, finish, portrait
+from backend.jobs.guide import Guide, Voice
+from backend.jobs.keeper import Keeper
+from backend.jobs.paint import repaint
+from backend.jobs.presets import Preset
+from backend.jobs.previews import Previews
+from backend.jobs.prompt import Notes, read_prompt
+from backend.jobs.results import MeshResult, versions
+from backend.jobs.stopwatch import Stopwatch
+from backend.jobs.text_to_3d import optimise_coarse, optimise_fine
+from backend.jobs.texture import by_views
+from backend.jobs.texture_input import read_input
+from backend.render.raster import Rasteriser, choose_rasteriser
+from backend.texturing.rig import RADIUS
+from protocol.specs import EditSpec, TextureSpec
+
+Points = NDArray[np.float32]
+
+MARGIN = 0.12  # of the longest side, at most: room for what the prompt adds
+SPARE = 0.06  # field units: more than a cell of any grid, so that the surface closes inside of the box
+COMPARED = 20_000  # places of the surface at which the report says how far it moved
+
+
+def edit(spec: EditSpec, context: JobContext) -> MeshResult:
+    """The whole recipe. Goes on from the job's checkpoint if there is one. Raises MaquetteError for the user's eyes."""
+    preset = presets.with_memory(presets.with_effort(presets.find(spec.preset), spec.effort), context.memory_share)
+    saved = context.load_checkpoint() or {}
+    seed = saved.get("seed", spec.seed if spec.seed is not None else secrets.randbelow(2**31))
+    watch = Stopwatch(context, _plan(spec, preset))
+    notes = Notes(context)
+    rasteriser = choose_rasteriser(context.device)
+    if context.memory_share < 1.0:
+        notes.add("The device's memory ran out before; this attempt uses fewer views at once and takes longer.")
+    with watch.stage("read the mesh", "looking at the mesh"):
+        given = read_edit(context.inputs, notes)
+    previews = Previews(context, preset.preview_every, 1.0, given.frame.back)
+    with watch.stage("read the prompt", spec.prompt):
+        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes)
+    work = _Work(spec, preset, seed, context, watch, notes, previews, rasteriser, broad, sharp, given)
+    asset, vertices, facts = work.retexture() if spec.reshape == 0 else work.reshape(saved)
+    with watch.stage("deliver", "taking its picture"):
+        arrays = arrays_at(vertices, asset, portrait(asset, context.device, rasteriser))
+    report = {
+        "prompt": spec.prompt,
+        "negative_prompt": spec.negative_prompt,
+        "seed": seed,
+        "preset": preset.name,
+        "effort": spec.effort,
+        "reshape": spec.reshape,
+        "strength": spec.strength,
+        "settings": presets.as_map(preset),
+        "prior": {"coarse": broad.prior.traits.name, "fine": sharp.prior.traits.name},
+        "prior_revision": {"coarse": broad.prior.traits.revision, "fine": sharp.prior.traits.revision},
+        "versions": versions(),
+        "device": str(context.device),
+        "stages": [record.to_map() for record in watch.records],
+        "scores": facts,
+        **given.facts,
+        **asset.facts,
+        "material": {"roughness": 0.6, "metallic": 0.0},
+        "nearest_known": notes.nearest_known,
+        "warnings": notes.warnings,
+    }
+    context.progress("done", 1.0, "finished", 0.0)
+    return MeshResult(arrays, report)
+
+
+class _Work:
+    """One job's tools and material, and the two ways to do it."""
+
+    def __init__(
+        self, spec: EditSpec, preset: Preset, seed: int, context: JobContext, watch: Stopwatch, notes: Notes,
+        previews: Previews, rasteriser: Rasteriser, broad: Voice, sharp: Voice, given: EditInput,
+    ):
+        self.spec, self.preset, self.seed, self.context = spec, preset, seed, context
+        self.watch, self.notes, self.previews, self.rasteriser = watch, notes, previews, rasteriser
+        self.broad, self.sharp, self.given = broad, sharp, given
+
+    def retexture(self) -> tuple[Asset, NDArray[np.float32], dict[str, Any]]:
+        """(asset, its vertices as they came in, scores): the mesh stays, its texture is painted as by a texture job."""
+        spec = self.spec
+        as_texture = TextureSpec(spec.prompt, spec.negative_prompt, spec.preset, spec.prior, self.seed,
+                                 strength=spec.strength, texture_size=spec.texture_size)
+        with self.watch.stage("paint", "painting it from all around") as tell:
+            given = read_input(as_texture, self.context.inputs, self.preset.finish.texture, self.notes)
+            image, report = by_views(as_texture, self.preset, given, (self.broad, self.sharp), self.rasteriser,
+                                     self.seed, tell, self.previews)
+        facts = {**given.facts, "paint": report, "texture_size": given.size,
+                 "uv_layer": "new" if given.new_uvs else "given"}
+        return Asset(given.mesh, image, facts), np.asarray(self.context.inputs["vertices"]), {"moved": 0.0}
+
+    def reshape(self, saved: dict[str, Any]) -> tuple[Asset, NDArray[np.float32], dict[str, Any]]:
+        """(asset, its vertices in the object's frame, scores): a new mesh that begins as the old one."""
+        spec, preset, watch, given = self.spec, self.preset, self.watch, self.given
+        keeper = Keeper(self.context, self.seed)
+        leash = Leash.of(spec.reshape)
+        chance = np.random.default_rng(self.seed)
+        with watch.stage("take on the mesh", "finding its inside") as tell:
+            solid = Solid(given.mesh, 2.0 / preset.edit.tetrahedra, self.context.device)
+            start = self._anew if spec.reshape == 1.0 else self._from_mesh
+            coarse, texture = start(solid, *given.colours(chance), "coarse" in saved, tell)
+        if coarse is not None:
+            with watch.stage("coarse", "finding the shape anew") as tell:
+                optimise_coarse(coarse, saved, tell, self.previews, keeper)
+            with watch.stage("carry over", "from fog to surface"):
+                surface = carry_over(coarse, preset.edit.tetrahedra, self.rasteriser).surface
+                texture = TextureField.inherit(coarse.field)
+        else:
+            surface = TetrahedralSDF.from_distance(
+                solid.distance, preset.edit.tetrahedra, *_box(given.mesh, leash), device=self.context.device
+            )
+        assert texture is not None
+        fine = self._fine_stage(surface, texture, leash)
+        with watch.stage("fine", "reshaping the surface") as tell:
+            optimise_fine(fine, saved, tell, self.previews, keeper, coarse)
+        with watch.stage("finish", "making an asset of it") as tell:
+            asset = finish(fine.surface, fine.texture, preset.finish, spec.texture_size, tell, self.notes.add)
+        if preset.paints:
+            with watch.stage("paint", "painting it from all around") as tell:
+                stroke = replace(preset.paint.broad, begin=min(preset.paint.broad.begin, spec.strength))
+                asset = repaint(asset, self.broad, self.sharp, replace(preset.paint, broad=stroke), self.rasteriser,
+                                self.seed + 3, tell, self.previews.of_pictures)
+        scores = {"moved": _moved(given.mesh, asset.mesh, chance), "sheet_share": round(solid.sheet_share, 4),
+                  "recoveries": fine.recoveries + (0 if coarse is None else coarse.recoveries)}
+        return asset, given.frame.back(asset.mesh.vertices), scores
+
+    def _from_mesh(
+        self, solid: Solid, points: Points, colours: Points, resumed: bool, tell: Tell
+    ) -> tuple[CoarseStage | None, TextureField | None]:
+        """(None, a texture field with the mesh's colours)."""
+        grid = self.preset.fine.detail_grid
+        generator = torch.Generator().manual_seed(self.seed)
+        texture = TextureField(TextureConfig(hash_grid_config(grid), grid.hidden), generator).to(self.context.device)
+        take_on_colours(texture, points, colours, self.preset.edit.begin_steps, generator, tell)
+        return None, texture
+
+    def _anew(
+        self, solid: Solid, points: Points, colours: Points, resumed: bool, tell: Tell
+    ) -> tuple[CoarseStage | None, TextureField | None]:
+        """(a coarse stage whose field begins as the mesh, None); one that resumes takes its field from there."""
+        settings = coarse_settings(self.preset.coarse, self.preset.edit)
+        stage = CoarseStage(settings, self.broad.prior, self.broad.book, self.context.device, self.seed)
+        if not resumed:
+            generator = torch.Generator().manual_seed(self.seed)
+            take_on_shape(stage.field, solid.distance, points, colours, self.preset.edit.begin_steps, generator, tell)
+        return stage, None
+
+    def _fine_stage(self, surface: TetrahedralSDF, texture: TextureField, leash: Leash) -> EditStage:
+        generator = torch.Generator().manual_seed(self.seed + 1)
+        settings = fine_settings(self.preset.fine, self.preset.edit, leash)
+        broad = calmer(self.preset.coarse.guidance, leash.noise)
+        return EditStage(
+            leash, settings, surface, texture,
+            Guide(self.sharp.prior, self.sharp.book, settings.guidance, generator),
+            Guide(self.broad.prior, self.broad.book, broad, generator),
+            self.rasteriser, self.seed + 2,
+        )
+
+
+def _box(mesh: Mesh, leash: Leash) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """The grid's box: the mesh's with room for what may be added, inside of what the cameras see."""
+    low, high = mesh.vertices.min(0).astype(np.float64), mesh.vertices.max(0).astype(np.float64)
+    room = MARGIN * float((high - low).max()) if leash.reach > MARGIN else leash.reach
+    room += SPARE
+    low, high = np.maximum(low - room, -1.0), np.minimum(high + room, 1.0)
+    return tuple(low.tolist()), tuple(high.tolist())  # type: ignore[return-value]
+
+
+def _moved(before: Mesh, after: Mesh, chance: np.random.Generator) -> float:
+    """Mean distance of the new surface from the old one and back, as a share of the old one's bounding sphere."""
+    old, _, _ = surface_places(before, COMPARED, chance)
+    new, _, _ = surface_places(after, COMPARED, chance)
+    there, back = (cKDTree(one).query(other)[0].mean() for one, other in ((old, new), (new, old)))
+    return round(float(there + back) / 2 / (2 * RADIUS), 5)
+
+
+def _plan(spec: EditSpec, preset: Preset) -> dict[str, float]:
+    """Expected seconds of each stage with the embedded prior on two cores."""
+    if spec.reshape == 0:
+        return {"read the mesh": 1.0, "read the prompt": 2.0, "paint": 15.0, "deliver": 1.0}
+    work = preset.coarse.views * (preset.coarse.pixels / 32) ** 2 / 4
+    sharp = preset.fine.views * (preset.fine.pixels / 128) ** 2 / 4
+    anew = {"coarse": 0.12 * preset.coarse.steps * preset.edit.again * work, "carry over": 4.0}
+    return {
+        "read the mesh": 1.0,
+        "read the prompt": 2.0,
+        "take on the mesh": 12.0,
+        **(anew if spec.reshape == 1.0 else {}),
+        "fine": 0.3 * preset.fine.steps * sharp,
+        "finish": 6.0,
+        **({"paint": 12.0} if preset.paints else {}),
+        "deliver": 1.0,
+    }
