@@ -2,8 +2,8 @@
 """Taking a piece out of a mesh and closing the surface over it, with everything else left as it was.
 
 The rims of the hole are found, closed by a disc of triangles each, and faired with the rings around them held. Which
-way a patch closes is chosen by how the surface meets its rim: a tube that was cut straight gets a flat cap, anything
-else goes on in its own direction.
+way a patch closes is chosen by how the surface meets its rim: a tube that was cut gets a cap, anything else goes on in
+its own direction.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 FLAT = 0.02  # a rim is plane when no vertex is farther from its plane than this share of its diameter
-TUBE = 0.64  # cosine between the way the surface goes on and the inside of a plane rim, below which it was a tube
+TUBE = 0.5  # cosine between the way the surface goes on and the inside of a rim, below which a tube was cut
 RUNAWAY = 3.0  # a faired patch with more than this many times the area of the soap film has overshot
 RINGS = 3  # of faces around a rim that fairing and texturing look at
 ORDERS = {"flat": 1, "tangent": 2, "curved": 3}
@@ -134,7 +134,8 @@ def _close(
     names, at = np.unique(rim.loop, return_inverse=True)
     points = vertices[rim.loop]
     flatness = plane_of(points)[1]
-    chosen = _choose(rim, points, flatness) if closing == "auto" else closing
+    if closing == "auto":
+        closing = "flat" if inwardness(points, rim.onward) < TUBE else "tangent"
     around = kept[np.isin(kept, names).any(1)]
     for _ in range(RINGS - 1):
         around = kept[np.isin(kept, np.unique(around)).any(1)]
@@ -142,14 +143,10 @@ def _close(
     wanted = _wanted(vertices, names, around, rim)
     wanted = np.r_[wanted, np.full(len(local) - len(names), float(wanted.mean()))]
     local, faces = refine(local, faces, len(names), wanted, ours, flatness < FLAT)
-    local, chosen, overshoot = _faired(local, faces, names, vertices, around, chosen)
+    local, closing, overshoot = _faired(local, faces, names, vertices, around, closing)
     numbers = np.r_[names, first_new + np.arange(len(local) - len(names))]
-    patch = Patch(chosen, rim.loop, len(faces), len(local) - len(names), overshoot)
+    patch = Patch(closing, rim.loop, len(faces), len(local) - len(names), overshoot)
     return local[len(names):], numbers[faces], patch
-
-
-def _choose(rim: Rim, points: Floats, flatness: float) -> str:
-    return "flat" if flatness < FLAT and inwardness(points, rim.onward) < TUBE else "tangent"
 
 
 def _disc(

@@ -20,8 +20,9 @@ class RemoveSpec(Spec):
     """Selected faces are removed and every hole that they leave is closed.
 
     closing: how the patch meets the surface around it: `flat` spans the rim like a soap film (C0), `tangent` goes on
-    in the direction of the surface (C1), `curved` goes on with its curvature too (C2), `auto` caps flat rims flat
-    and otherwise goes on tangentially. views: 0 to 3, how many views of each patch are inpainted after its colours
+    in the direction of the surface (C1), `curved` goes on with its curvature too (C2), `auto` caps tubes and
+    otherwise goes on tangentially. trim: the narrow faces beside the selection that only lead up to it go too, where
+    that makes the rim calmer. views: 0 to 3, how many views of each patch are inpainted after its colours
     are continued from its rim; 0 leaves it at that. prompt: what the patch should look like, empty for what surrounds
     it; at most 2,000 characters. preset, prior, seed, name: as of a text to 3D job.
 
@@ -47,6 +48,7 @@ class RemoveSpec(Spec):
     )
 
     closing: str = "auto"
+    trim: bool = True
     views: int = 2
     prompt: str = ""
     preset: str = "draft"
@@ -56,6 +58,7 @@ class RemoveSpec(Spec):
 
     def __post_init__(self) -> None:
         checks.one_of(*CLOSINGS)(self.closing, "closing")
+        checks.boolean(self.trim, "trim")
         checks.integer(0, MOST_PATCH_VIEWS)(self.views, "views")
         checks.text(MAX_PROMPT, printable=True)(self.prompt, "prompt")
         checks.text(32, pattern="[a-z][a-z0-9_-]*")(self.preset, "preset")
