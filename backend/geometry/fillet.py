@@ -22,6 +22,7 @@ Bools = NDArray[np.bool_]
 
 MOST_RINGS = 3
 CALM = np.radians(6.0)  # a rim whose faces turn by less than that from what lies beyond is left as it is
+NATURAL = np.radians(2.0)  # so much any curved surface turns from face to face
 GAIN = 0.7  # the share of its unrest that a grown rim may keep
 NARROW = 0.3  # of the root of the area that was selected: faces that reach farther out are never taken
 
@@ -44,7 +45,7 @@ def with_fillet(vertices: Floats, faces: Ints, gone: Bools) -> Bools:
     if best > GAIN * unrest[0]:
         return gone
     # The least growth that does nearly as well as the best.
-    return grown[next(i for i, one in enumerate(unrest) if one <= max(1.25 * best, CALM))]
+    return grown[next(i for i, one in enumerate(unrest) if one <= max(1.25 * best, NATURAL))]
 
 
 def _wider(vertices: Floats, faces: Ints, gone: Bools, start: cKDTree, reach: float) -> Bools:
