@@ -87,6 +87,18 @@ def unwrap(
     return result, measure(result, texture_size, method, note)
 
 
+def flat_charts(mesh: Mesh, texels_per_unit: float, limits: ChartLimits | None = None) -> tuple[Ints, Floats]:
+    """(chart (F,) of each face, triangles (F, 3, 2) in the surface's units): the mesh cut and flattened, upright, but
+    not packed, for those who have a place for it already. `texels_per_unit` is the scale at which overlaps count."""
+    vertices, faces = mesh.vertices.astype(np.float64), mesh.faces.astype(np.int64)
+    try:
+        atlas = _Atlas(vertices, faces, limits or ChartLimits(), texels_per_unit)
+        atlas.flatten()
+        return atlas.chart, _upright(vertices, faces, atlas.chart, atlas.triangles)
+    except (RuntimeError, np.linalg.LinAlgError, MemoryError):
+        return _project(vertices, faces, texels_per_unit)
+
+
 class _Atlas:
     """The surface cut into charts and flattened, in the units of the surface: chart (F,), triangles (F, 3, 2).
 

@@ -23,6 +23,7 @@ RECIPES = {
     "texture": ("texture", "texture"),
     "edit": ("edit", "edit"),
     "learn": ("learn", "learn"),
+    "remove": ("remove", "remove"),
 }
 
 
