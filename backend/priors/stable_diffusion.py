@@ -7,15 +7,17 @@ prediction type, size) are read from the folder.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backend.priors.base import PriorTraits, TextEmbedding
 from backend.priors.codecs import LatentCodec
+from backend.priors.control import FOLDER, load_control
 from backend.priors.loading import load_component, load_pipeline, weights_revision
 from backend.priors.text import TextReader
 from backend.priors.unet_prior import UNetPrior, noise_from_scheduler, prepare, vae_dtype
@@ -55,6 +57,31 @@ class _PipelineText:
                     setattr(pipeline, name, load_component(folder, name, dtype))
                 getattr(pipeline, name).to(device).eval().requires_grad_(False)
 
+    @property
+    def tokenizer(self) -> Any:
+        """What the pipeline breaks prompts with; another one may be put in its place for a while."""
+        return self._pipeline.tokenizer
+
+    @tokenizer.setter
+    def tokenizer(self, other: Any) -> None:
+        self._pipeline.tokenizer = other
+
+    @property
+    def embedding(self) -> nn.Embedding:
+        """The text encoder's table of word vectors."""
+        table: nn.Embedding = self._pipeline.text_encoder.get_input_embeddings()
+        return table
+
+    def pieces(self, text: str) -> list[int]:
+        """The ids of a text's pieces, without marks of beginning and end."""
+        return list(self.tokenizer(text, add_special_tokens=False).input_ids)
+
+    def extended(self, marks: Sequence[str]) -> tuple[Any, int]:
+        """(a copy of the tokenizer that reads each of these marks as one piece, the id of the first of them)."""
+        made = copy.deepcopy(self.tokenizer)
+        made.add_tokens(list(marks))
+        return made, made.convert_tokens_to_ids(marks[0])
+
     def __call__(self, prompts: Sequence[str]) -> TextEmbedding:
         if self._is_xl:
             tokens, _, pooled, _ = self._pipeline.encode_prompt(
@@ -84,11 +111,13 @@ def load(
     dtype: torch.dtype = torch.float32,
     cache_folder: Path | None = None,
     name: str = "",
+    control: Path | None = None,
 ) -> UNetPrior:
     """Loads a `StableDiffusionPipeline` or `StableDiffusionXLPipeline` folder.
 
     Args:
         name: for reports; the folder's name if empty.
+        control: folder of a ControlNet for it; None takes `controlnet/` inside the folder where there is one.
 
     Raises:
         PriorNotFound, BrokenWeights: see `loading.load_pipeline`.
@@ -119,4 +148,9 @@ def load(
     reader = _PipelineReader(pipeline, traits.name, revision,
                              lambda: _PipelineText(pipeline, folder, device, dtype, is_xl), device, dtype)
     kind = StableDiffusionXLPrior if is_xl else StableDiffusionPrior
-    return kind(traits, noise_from_scheduler(pipeline.scheduler, device), unet, codec, reader, pipeline)
+    prior = kind(traits, noise_from_scheduler(pipeline.scheduler, device), unet, codec, reader, pipeline)
+    if control is None and (folder / FOLDER).is_dir():
+        control = folder / FOLDER
+    if control is not None:
+        prior.control = load_control(control, unet, device, dtype)
+    return prior

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from backend.priors.base import Prior, PriorTraits, TextEmbedding
 from backend.priors.codecs import Codec
+from backend.priors.control import Control, Shown
 from backend.priors.noise import PREDICTION_TYPES, NoiseSchedule
 from backend.priors.text import TextReader
 from backend.priors.views import ViewCondition
@@ -30,7 +31,14 @@ class UNetPrior(Prior):
         codec: between images and the network's space.
         read: text to embeddings.
         parts: the other things that came with the checkpoint (a pipeline, say), kept for features beyond distillation.
+
+    Attributes:
+        control: its control network, which `backend.priors.control.controlled` shows the geometry of views; or None.
+        shown: what it was shown.
     """
+
+    control: Control | None = None
+    shown: Shown | None = None
 
     def __init__(
         self, traits: PriorTraits, noise: NoiseSchedule, unet: Any, codec: Codec, read: TextReader, parts: Any = None
@@ -64,8 +72,10 @@ class UNetPrior(Prior):
         x = x_t.to(self.dtype)
         if self.device.type == "cpu":
             x = x.contiguous(memory_format=torch.channels_last)
-        output = self.unet(x, t, encoder_hidden_states=text.tokens, return_dict=False,
-                           **self.conditioning(x_t, text, view))[0]
+        told = self.conditioning(x_t, text, view)
+        if self.shown is not None:
+            told = {**told, **self.shown.residuals(x, t, text.tokens, told)}
+        output = self.unet(x, t, encoder_hidden_states=text.tokens, return_dict=False, **told)[0]
         # Channels beyond those of x hold a learned variance (DeepFloyd IF) or nothing (our pixel prior).
         return output[:, :x_t.shape[1]].float()
 

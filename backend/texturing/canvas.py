@@ -18,7 +18,9 @@ from torch.nn import functional
 
 from backend.geometry.regularisers import vertex_normals_of
 from backend.priors.base import GREY
+from backend.priors.control import Geometry
 from backend.render.cameras import Cameras
+from backend.render.geometry import geometry_of
 from backend.render.raster import Fragments, Rasteriser
 
 CELL = 0.6  # side of a cell in pixels at the object's distance: below one, so that cells don't show, yet views meet
@@ -45,6 +47,7 @@ class Canvas:
         facing: (N,) cosine between the surface and the direction to the camera, 0..1.
         trust: (N,) 1, or EDGE_TRUST near depth edges and outlines.
         cells: how many there are.
+        geometry: what the views see of the shape, for priors with a control network.
     """
 
     cameras: Cameras
@@ -57,6 +60,7 @@ class Canvas:
     facing: Tensor
     trust: Tensor
     cells: int
+    geometry: Geometry
 
     @property
     def size(self) -> int:
@@ -155,6 +159,7 @@ def make_canvas(vertices: Tensor, faces: Tensor, cameras: Cameras, rasteriser: R
         slope.abs().clamp(0, 1),
         torch.where(depth_edges(fragments, fine, finer // 2)[mask], EDGE_TRUST, 1.0),
         cells,
+        geometry_of(vertices, faces, fine, fragments, finer),
     )
 
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from backend.priors.base import Prior
+from backend.priors.control import controlled
 from backend.priors.noise import Prediction
 from backend.priors.prompts import PromptBook
 from backend.priors.sampling import clamp_clean, guided_prediction, timesteps
@@ -91,6 +92,7 @@ def denoise_together(
     traits = prior.traits
     if canvas.size != traits.resolution:
         raise ValueError(f"{traits.name} draws {traits.resolution} px, the canvas has {canvas.size}")
+    prior = controlled(prior, canvas.geometry)
     count = len(canvas.cameras)
     view = ViewCondition.from_cameras(canvas.cameras)
     positive, negative = book.positive(count, view), book.negative(count)

@@ -14,7 +14,7 @@ from .model import RADIUS, ProceduralObject
 from .recipe import Kind, Recipe
 from .sampling import held_out_prompts, is_held_out, sample, sample_recipe
 from .shading import AMBIENT, linear_to_srgb, over_grey, shade, srgb_to_linear
-from .tracer import evaluate, interior, render
+from .tracer import evaluate, interior, render, render_with_positions
 from .vocabulary import CORE, FULL, Vocabulary
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "over_grey",
     "plain_caption",
     "render",
+    "render_with_positions",
     "sample",
     "sample_recipe",
     "shade",

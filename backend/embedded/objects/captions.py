@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .catalogue import KINDS
+from .catalogue import KINDS, kind_named
 from .palette import COLOUR_SYNONYMS, COLOURS, PATTERNS, PROPORTIONS
 from .recipe import Recipe
 from .vocabulary import CORE, Vocabulary
@@ -97,7 +97,7 @@ def _patterned(recipe: Recipe, kind: str, size: str, rng: Rng) -> str:
 
 def phrase(recipe: Recipe, rng: Rng = None) -> str:
     """The noun phrase of a recipe without its article."""
-    known = KINDS[recipe.kind]
+    known = kind_named(recipe.kind)
     kind = _word(known.name, known.synonyms, rng)
     size = _pick(PROPORTIONS[recipe.proportion][1], rng) + " " if recipe.proportion else ""
     own = (_plain if recipe.pattern == "plain" else _patterned)(recipe, kind, size, rng)

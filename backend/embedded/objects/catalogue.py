@@ -13,6 +13,7 @@ from .construct import Builder
 from .model import FloatArray, ProceduralObject, framed, framing, transformed, with_pattern_frame
 from .palette import PROPORTIONS
 from .recipe import Kind, Recipe
+from .shapes import NAMELESS
 
 FAMILIES: dict[str, tuple[Kind, ...]] = {
     "furniture": furniture.KINDS,
@@ -41,10 +42,17 @@ class _Thing:
     top: Place | None
 
 
+def kind_named(name: str) -> Kind:
+    """A kind of the catalogue, or the shapes of no kind for "object". Raises ValueError for another name."""
+    if name == NAMELESS.name:
+        return NAMELESS
+    if name not in KINDS:
+        raise ValueError(f"no kind {name!r}; there are {', '.join(KINDS)}")
+    return KINDS[name]
+
+
 def _thing(recipe: Recipe, rng: np.random.Generator) -> _Thing:
-    if recipe.kind not in KINDS:
-        raise ValueError(f"no kind {recipe.kind!r}; there are {', '.join(KINDS)}")
-    kind = KINDS[recipe.kind]
+    kind = kind_named(recipe.kind)
     builder = Builder(recipe, rng, kind.accent_paint)
     kind.build(builder)
     stretch = np.array(PROPORTIONS[recipe.proportion][0] if recipe.proportion else (1.0, 1.0, 1.0))

@@ -66,6 +66,8 @@ def _trace_kernel(
     samples: int,
     rgba: wp.array4d(dtype=wp.uint8),
     normals: wp.array4d(dtype=wp.int8),
+    want_positions: int,
+    positions: wp.array4d(dtype=wp.float16),
 ):
     b, i, j = wp.tid()
     first = offsets[b]
@@ -104,6 +106,7 @@ def _trace_kernel(
 
     colour_sum = wp.vec3(0.0, 0.0, 0.0)
     normal_sum = wp.vec3(0.0, 0.0, 0.0)
+    position_sum = wp.vec3(0.0, 0.0, 0.0)
     hits = float(0.0)
     if far > near:
         step = pixel / float(samples)
@@ -133,6 +136,7 @@ def _trace_kernel(
                 n = wp.normalize(wp.vec3(d0 - d1 - d2 + d3, -d0 - d1 + d2 + d3, -d0 + d1 - d2 + d3))
                 normal_sum += wp.vec3(wp.dot(n, right), wp.dot(n, up), wp.dot(n, backward))
                 colour_sum += object_colour(prims, first, last, mask, p)
+                position_sum += p
                 hits += 1.0
     if hits > 0.0:
         # Every sample has alpha 0 or 1, so the mean over hits is the premultiplied mean divided by alpha.
@@ -144,6 +148,9 @@ def _trace_kernel(
         normals[b, i, j, 0] = to_signed(mean[0])
         normals[b, i, j, 1] = to_signed(mean[1])
         normals[b, i, j, 2] = to_signed(mean[2])
+        if want_positions != 0:
+            for axis in range(3):
+                positions[b, i, j, axis] = wp.float16(position_sum[axis] / hits)
 
 
 def _run_evaluate(primitives: FloatArray, points: npt.ArrayLike, want_colour: bool) -> tuple[FloatArray, FloatArray]:
@@ -213,6 +220,35 @@ def render(
     where nothing is hit) and unit normals (B, size, size, 3) int8, 127 for 1, in the camera's frame (x right, y up,
     z towards the viewer).
     """
+    return _trace(objects, azimuth, elevation, zoom, size, samples, device, target, False)[:2]
+
+
+def render_with_positions(
+    objects: Sequence[ProceduralObject],
+    azimuth: npt.ArrayLike | torch.Tensor,
+    elevation: npt.ArrayLike | torch.Tensor,
+    zoom: npt.ArrayLike | torch.Tensor,
+    size: int,
+    samples: int = 2,
+    device: torch.device | str = "cpu",
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """As `render`, and positions (B, size, size, 3) float16: the mean place in the object's frame of what a pixel
+    shows, 0 where nothing is hit."""
+    return _trace(objects, azimuth, elevation, zoom, size, samples, device, None, True)
+
+
+def _trace(
+    objects: Sequence[ProceduralObject],
+    azimuth: npt.ArrayLike | torch.Tensor,
+    elevation: npt.ArrayLike | torch.Tensor,
+    zoom: npt.ArrayLike | torch.Tensor,
+    size: int,
+    samples: int,
+    device: torch.device | str,
+    target: npt.ArrayLike | torch.Tensor | None,
+    want_positions: bool,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Albedo, normals and positions; the last are empty unless wanted."""
     count = len(objects)
     if size < 1 or samples < 1:
         raise ValueError(f"size and samples must be at least 1, not {size} and {samples}")
@@ -228,6 +264,8 @@ def render(
     where = torch.device(device)
     rgba = torch.zeros((count, size, size, 4), dtype=torch.uint8, device=where)
     normals = torch.zeros((count, size, size, 3), dtype=torch.int8, device=where)
+    shape = (count, size, size, 3) if want_positions else (1, 1, 1, 3)
+    positions = torch.zeros(shape, dtype=torch.float16, device=where)
     if count:
         table, offsets = pack(objects)
         wp_device = wp.device_from_torch(where)
@@ -242,8 +280,10 @@ def render(
                 samples,
                 wp.from_torch(rgba, dtype=wp.uint8),
                 wp.from_torch(normals, dtype=wp.int8),
+                int(want_positions),
+                wp.from_torch(positions, dtype=wp.float16),
             ],
             device=wp_device,
             stream=wp.stream_from_torch(torch.cuda.current_stream(where)) if where.type == "cuda" else None,
         )
-    return rgba, normals
+    return rgba, normals, positions

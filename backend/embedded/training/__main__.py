@@ -37,15 +37,17 @@ def main() -> None:
 @click.option("--captions", default=3, help="wordings an object")
 @click.option("--samples", default=2, help="rays a pixel and side")
 @click.option("--close", is_flag=True, help="zoom 0.55 to 1.1 instead of 0.9 to 1.1, for the fine prior")
+@click.option("--patterned", is_flag=True, help="rich in patterns, with positions: for control networks")
 @click.option("--seed", default=1)
 @click.option("--device", default="auto")
 @click.option("--threads", default=1)
 def dataset(
-    data: Path, size: int, shards: int, objects: int, views: int, captions: int, samples: int, close: bool, seed: int,
-    device: str, threads: int,
+    data: Path, size: int, shards: int, objects: int, views: int, captions: int, samples: int, close: bool,
+    patterned: bool, seed: int, device: str, threads: int,
 ) -> None:  # fmt: skip
     """Render captioned shards; those already there are kept."""
     from .dataset import ShardSettings, write_shard, write_watch
+    from .patterned import Patterned
     from .procedural import Procedural
     from .sentences import SentenceEncoder
     from .watch import TURN
@@ -54,7 +56,7 @@ def dataset(
     place = pick_device(device)
     data.mkdir(parents=True, exist_ok=True)
     encode = SentenceEncoder(place)
-    source = Procedural()
+    source = Patterned() if patterned else Procedural()
     zoom = (0.55, 1.1) if close else (0.9, 1.1)
     settings = ShardSettings(size, objects, views, captions, samples, zoom, "train", seed)
     write_watch(data, ShardSettings(size, 8, TURN, 1, samples, zoom, "held_out", seed), source, encode, str(place))
@@ -78,7 +80,11 @@ def train(recipe_name: str, data: Path, run: Path, settings: LoopSettings, hours
     if not len(shards):
         first = "`dataset` command, then the `encode` command" if latent else "`dataset` command"
         raise click.UsageError(f"{data} holds nothing to train on yet; run the {first} first")
-    trainer = Trainer(recipe, shards, run, settings, place)
+    run_trainer(Trainer(recipe, shards, run, settings, place), hours, steps, finish, decay_last)
+
+
+def run_trainer(trainer: Trainer, hours: float | None, steps: int | None, finish: bool, decay_last: int) -> None:
+    """Train, or decay to the end; a termination signal saves and leaves."""
     signal.signal(signal.SIGTERM, lambda *_: setattr(trainer, "stopping", True))
     seconds = None if hours is None else hours * 3600.0
     if finish:
@@ -146,19 +152,52 @@ def latent(data: Path, run: Path, hours: float | None, steps: int | None, finish
 
 
 @main.command()
-@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="128 px shards")
-@click.option("--autoencoder-run", type=click.Path(path_type=Path, exists=True), required=True)
-@click.option("--device", default="auto")
-@click.option("--threads", default=1)
-def encode(data: Path, autoencoder_run: Path, device: str, threads: int) -> None:
-    """Encode every shard with a finished autoencoder; those already encoded are kept. May run beside training."""
-    from .dataset import ShardFolder
-    from .latent_prior import autoencoder_key, encode_shard
-    from .recipes import load_autoencoder
+@click.argument("kind", type=click.Choice(["pixel", "latent"]))
+@click.option("--more", type=click.Path(path_type=Path), default=None, help="shards of another source; may be empty")
+@click.option("--more-share", default=0.33, help="how much of every batch comes from there, once there is any")
+@click.option("--prior", type=click.Path(path_type=Path, exists=True), default=None,
+              help="weights folder of the prior (default: the package's own)")
+@train_options(learning_rate=1e-3, batch=32)
+def control(kind: str, more: Path | None, more_share: float, prior: Path | None, data: Path, run: Path,
+            hours: float | None, steps: int | None, finish: bool, decay_last: int, batch: int, learning_rate: float,
+            seed: int, device: str, threads: int, size: str, start: Path | None) -> None:  # fmt: skip
+    """Train the control network of a finished prior on shards of `dataset --patterned`; for the latent prior `encode`
+    them first. --start may be the control network of the other kind."""
+    from .control import ControlRecipe, begin, prior_of, watched_geometry
+    from .geometry_data import GeometryFolder, PositionedLatents, PositionedShards
+    from .latent_prior import LatentPrior, autoencoder_key
+    from .watch import WatchSet
 
     torch.set_num_threads(threads)
     place = pick_device(device)
-    vae = load_autoencoder(autoencoder_run).to(place)
+    watch = WatchSet.open(data) if (data / "watch").exists() else None
+    base = prior_of(kind, prior or Path(__file__).parent.parent / "weights" / kind, place, watch)
+    key = autoencoder_key(base.vae) if isinstance(base, LatentPrior) else ""
+    folders = [PositionedLatents(folder, key) if key else PositionedShards(folder) for folder in (data, more) if folder]
+    shards = GeometryFolder(folders, [1 - more_share, more_share][: len(folders)])
+    if not len(shards):
+        raise click.UsageError(f"{data} holds nothing to train on yet; run the `dataset --patterned` command first")
+    network = begin(base, start)
+    recipe = ControlRecipe(base, network, watched_geometry(data) if watch else None)
+    settings = LoopSettings(batch=batch, learning_rate=learning_rate, seed=seed)
+    run_trainer(Trainer(recipe, shards, run, settings, place), hours, steps, finish, decay_last)
+
+
+@main.command()
+@click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="128 px shards")
+@click.option("--autoencoder-run", type=click.Path(path_type=Path, exists=True), default=None,
+              help="run folder of a finished autoencoder (default: that of the package's latent prior)")
+@click.option("--device", default="auto")
+@click.option("--threads", default=1)
+def encode(data: Path, autoencoder_run: Path | None, device: str, threads: int) -> None:
+    """Encode every shard with a finished autoencoder; those already encoded are kept. May run beside training."""
+    from .dataset import ShardFolder
+    from .latent_prior import autoencoder_key, encode_shard
+    from .recipes import load_autoencoder, shipped_autoencoder
+
+    torch.set_num_threads(threads)
+    place = pick_device(device)
+    vae = (shipped_autoencoder() if autoencoder_run is None else load_autoencoder(autoencoder_run)).to(place)
     key = autoencoder_key(vae)
     for name in ShardFolder(data).names:
         encode_shard(data / name, vae, key, place)
@@ -166,7 +205,7 @@ def encode(data: Path, autoencoder_run: Path, device: str, threads: int) -> None
 
 
 @main.command()
-@click.argument("kind", type=click.Choice(["pixel", "latent"]))
+@click.argument("kind", type=click.Choice(["pixel", "latent", "pixel control", "latent control"]))
 @click.option("--run", type=click.Path(path_type=Path, exists=True), required=True, help="folder of the run")
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="shards, for the card")
 @click.option("--to", type=click.Path(path_type=Path), default=None, help="default: the weights folder of the package")
@@ -179,7 +218,8 @@ def export(kind: str, run: Path, data: Path, to: Path | None, size: str, device_
     """Write the averaged weights of a run as a diffusers folder; a run in progress may be exported at any time."""
     from .export import export_run
 
-    target = to or Path(__file__).parent.parent / "weights" / kind
+    own = Path(__file__).parent.parent / "weights" / kind.split()[0]
+    target = to or (own / "controlnet" if kind.endswith("control") else own)
     export_run(kind, run, data, target, size, device_name, autoencoder_run, note)
     size_mb = sum(path.stat().st_size for path in target.rglob("*") if path.is_file()) / 1e6
     click.echo(f"{target}: {size_mb:.1f} MB")

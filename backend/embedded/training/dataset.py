@@ -36,10 +36,12 @@ class ObjectSource(Protocol):
 
     def label(self, thing: Any) -> str: ...
 
+    # Albedo (N, S, S, 4) uint8, normals (N, S, S, 3) int8 and, for control networks, positions (N, S, S, 3) float16 in
+    # the object's frame, 0 where nothing is hit.
     def render(
         self, things: list[Any], azimuth: npt.NDArray[np.float32], elevation: npt.NDArray[np.float32],
         zoom: npt.NDArray[np.float32], size: int, samples: int, device: str,
-    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int8]]: ...  # fmt: skip
+    ) -> tuple[npt.NDArray[Any], ...]: ...  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def store(final: Path, things: list[Any], captions: list[list[str]], views: npt.
           settings: ShardSettings, source: ObjectSource, encode: Encode, device: str) -> None:  # fmt: skip
     """Render `things` at `views` (objects * views, 3), encode their captions and write both to the folder `final`."""
     owner = np.repeat(np.arange(len(things), dtype=np.int32), settings.views)
-    albedo, normals = source.render(
+    albedo, normals, *positions = source.render(
         [things[i] for i in owner], views[:, 0], views[:, 1], views[:, 2], settings.size, settings.samples, device
     )
     words = sorted({caption for wording in captions for caption in wording})
@@ -132,6 +134,8 @@ def store(final: Path, things: list[Any], captions: list[list[str]], views: npt.
         "token_starts": np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
         "sentences": sentences.vector.numpy().astype(np.float16),
     }
+    if positions:
+        arrays["positions"] = positions[0]
     for name, array in arrays.items():
         np.save(partial / f"{name}.npy", array)
     notes = {"captions": words, "labels": [source.label(thing) for thing in things], "size": settings.size,
@@ -169,6 +173,8 @@ class Shard:
         self.albedo, self.normals, self.views = arrays["albedo"], arrays["normals"], arrays["views"]
         self.owner, self.caption_rows = np.array(arrays["owner"]), np.array(arrays["caption_rows"])
         self.tokens, self.sentences = arrays["tokens"], arrays["sentences"]
+        place = folder / "positions.npy"
+        self.positions = np.load(place, mmap_mode="r") if place.exists() else None
         self.token_starts = np.array(arrays["token_starts"])
         self.notes_path = folder / "notes.json"
 
@@ -216,6 +222,11 @@ class ShardFolder:
     def __len__(self) -> int:
         return int(self._ends[-1]) if self.shards else 0
 
+    def place(self, index: int) -> tuple[Shard, int]:
+        """The shard of a sample and its row there."""
+        which = int(np.searchsorted(self._ends, index, side="right"))
+        return self.shards[which], index - int(self._ends[which]) + len(self.shards[which])
+
     def draw(self, count: int, rng: np.random.Generator) -> Batch:
         """`count` samples, uniform with replacement, each with one of its object's wordings."""
         return self.gather(rng.integers(0, len(self), count), rng.random(count))
@@ -223,15 +234,13 @@ class ShardFolder:
     def gather(self, indices: npt.NDArray[np.int64], wording: npt.NDArray[np.float64]) -> Batch:
         """Samples by index; `wording` in [0, 1) picks the caption."""
         count = len(indices)
-        which = np.searchsorted(self._ends, indices, side="right")
         seen = []
         views = np.empty((count, 3), np.float32)
         tokens = np.zeros((count, TOKENS, WIDTH), np.float32)
         mask = np.zeros((count, TOKENS), bool)
         sentence = np.empty((count, WIDTH), np.float32)
         for i in range(count):
-            shard = self.shards[which[i]]
-            j = int(indices[i]) - int(self._ends[which[i]]) + len(shard)
+            shard, j = self.place(int(indices[i]))
             seen.append(self.pictures_of(shard, j))
             views[i] = shard.views[j]
             rows = shard.caption_rows[shard.owner[j]]

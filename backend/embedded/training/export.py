@@ -19,7 +19,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DiffusionPipeline, IFPipeline, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    ControlNetModel,
+    DiffusionPipeline,
+    IFPipeline,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 
 from .diffusion import scheduler
 
@@ -110,7 +117,7 @@ def export_latent(
     replace_folder(target, lambda folder: _save(pipeline, folder, card))
 
 
-def _save(pipeline: DiffusionPipeline, folder: Path, card: str) -> None:
+def _save(pipeline: DiffusionPipeline | ControlNetModel, folder: Path, card: str) -> None:
     pipeline.save_pretrained(folder, safe_serialization=True)
     (folder / "README.md").write_text(card, encoding="utf-8")
     for path in folder.rglob("*.safetensors"):
@@ -150,4 +157,26 @@ def export_run(
         card = model_card("Embedded latent prior", does, run, data, count, device, note)
         export_latent(network, weights, vae, target, card)
         return
+    if kind in ("pixel control", "latent control"):
+        export_control(kind.split()[0], run, data, target, device, note)
+        return
     raise ValueError(f"unknown kind of export '{kind}'")
+
+
+def export_control(kind: str, run: Path, data: Path, target: Path, device: str, note: str = "") -> None:
+    """Export a control network's run as a ControlNetModel folder; it goes inside the folder of its prior."""
+    from ..geometry import CHANNELS
+    from .control import FINER, empty_control
+    from .recipes import averaged_weights
+
+    weights = averaged_weights(run / "checkpoint.pt")
+    network = empty_control(kind)
+    network.load_state_dict(weights)
+    count = sum(w.numel() for w in weights.values())
+    does = (
+        f"A ControlNet for the embedded {kind} prior beside it, whose own weights it leaves as they are. It reads "
+        f"{CHANNELS} channels of geometry at {32 * FINER[kind]} px: normals in the camera's frame, coverage, places in "
+        "the object's frame, and sines and cosines of these (`backend/embedded/geometry.py`)."
+    )
+    card = model_card(f"Control network of the embedded {kind} prior", does, run, data, count, device, note)
+    replace_folder(target, lambda folder: _save(network.half().eval(), folder, card))

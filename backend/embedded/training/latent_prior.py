@@ -24,7 +24,7 @@ from diffusers import AutoencoderKL
 from .autoencoder import LATENTS
 from .conditioning import pictures, sample_lights
 from .dataset import Batch, Shard, ShardFolder
-from .diffusion import SIZES, build_network
+from .diffusion import SIZES, Condition, build_network
 from .pixel_prior import PixelPrior, PixelSettings
 from .watch import WatchSet, draw_sheet
 
@@ -128,15 +128,15 @@ class LatentPrior(PixelPrior):
         self.network = build_network(SIZES[settings.size], LATENTS, LATENTS, SIDE)
         self.vae = vae.to(device).eval()
 
-    def loss(self, batch: Batch, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Mean squared error of v over latents; in this recipe a batch's `albedo` holds both latents (B, 2, 8, 32, 32)
-        and its `normals` the light (B, 3) of the second."""
+    def examples(self, batch: Batch, generator: torch.Generator) -> tuple[torch.Tensor, Condition]:
+        """In this recipe a batch's `albedo` holds both latents (B, 2, 8, 32, 32) and its `normals` the light (B, 3) of
+        the second."""
         count = len(batch.views)
         lit = torch.rand(count, generator=generator, device=self.device) < self.settings.lit_share
         clean = batch.albedo[torch.arange(count, device=self.device), lit.long()].float()
         light = batch.normals * lit[:, None]
         dropped = torch.rand(count, generator=generator, device=self.device) < self.settings.drop_share
-        return self.diffusion_loss(clean, self.condition(batch, light, dropped), generator)
+        return clean, self.condition(batch, light, dropped)
 
     @torch.no_grad()
     def watch(self, network: torch.nn.Module, path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,7 +23,6 @@ import torch
 
 from protocol.errors import TrainingDiverged
 
-from .dataset import Batch, ShardFolder
 from .optimiser import Muon
 
 QUARTERS = 4
@@ -36,9 +35,25 @@ class Recipe(Protocol):
     name: str
     network: torch.nn.Module
 
-    def loss(self, batch: Batch, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]: ...
+    def loss(self, batch: Any, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]: ...
 
     def watch(self, network: torch.nn.Module, path: Path) -> dict[str, Any]: ...
+
+
+class Drawn(Protocol):
+    """What the loop draws from: a `ShardFolder`, or several. `draw` returns what the recipe's `loss` takes, with a
+    method `to(device)`."""
+
+    @property
+    def names(self) -> list[str]: ...
+
+    def __len__(self) -> int: ...
+
+    def rescan(self) -> None: ...
+
+    def reopen(self, names: Sequence[str]) -> Any: ...
+
+    def draw(self, count: int, rng: np.random.Generator) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -77,7 +92,7 @@ class Trainer:
     """One run in one folder: `run` until a deadline or a number of steps, `finish` to decay to the end."""
 
     def __init__(
-        self, recipe: Recipe, shards: ShardFolder, folder: Path, settings: LoopSettings, device: torch.device,
+        self, recipe: Recipe, shards: Drawn, folder: Path, settings: LoopSettings, device: torch.device,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self.recipe, self.shards, self.folder = recipe, shards, folder
@@ -221,7 +236,7 @@ class Trainer:
         """Append one JSON line: where the run is, mean losses by quarter since the last line, and `numbers`."""
         means = (self._sums / self._counts.clamp_min(1)).tolist()
         line: dict[str, Any] = {"step": self.step, "samples": self.samples, "seconds": round(self.seconds, 1),
-                "shards": len(self.shards.shards), "pictures": len(self.shards)}  # fmt: skip
+                "shards": len(self.shards.names), "pictures": len(self.shards)}  # fmt: skip
         if float(self._counts.sum()) > 0:
             line["loss"] = round(float(self._sums.sum() / self._counts.sum()), 5)
             line["loss_by_quarter"] = [round(value, 5) for value in means]

@@ -73,23 +73,28 @@ class PixelPrior:
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Mean squared error of v, its value per sample (B,), and t as a fraction of the schedule (B,)."""
+        return self.diffusion_loss(*self.examples(batch, generator), generator)
+
+    def examples(self, batch: Batch, generator: torch.Generator) -> tuple[torch.Tensor, Condition]:
+        """Clean pictures or latents (B, C, H, W) of a batch, some lit, and what is told about them."""
         count = batch.albedo.shape[0]
         light = sample_lights(count, self.settings.lit_share, generator, self.device)
         clean = pictures(batch.albedo, batch.normals, light)
         dropped = torch.rand(count, generator=generator, device=self.device) < self.settings.drop_share
-        return self.diffusion_loss(clean, self.condition(batch, light, dropped), generator)
+        return clean, self.condition(batch, light, dropped)
 
     def diffusion_loss(
-        self, clean: torch.Tensor, condition: Condition, generator: torch.Generator
+        self, clean: torch.Tensor, condition: Condition, generator: torch.Generator,
+        network: torch.nn.Module | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The same for ready pictures or latents `clean` (B, C, H, W)."""
+        """The same for ready pictures or latents `clean` (B, C, H, W), and of another network that is called alike."""
         count = clean.shape[0]
         t = draw_steps(count, *self.settings.high, self.settings.high_share, generator, self.device)
         noise = torch.randn(clean.shape, generator=generator, device=self.device)
         noisy, target = self.schedule.mix(clean, noise, t)
         noisy = noisy.to(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, dtype=torch.bfloat16):
-            v = predict(self.network, noisy, t, condition)
+            v = predict(network or self.network, noisy, t, condition)
         each = (v - target).square().mean(dim=(1, 2, 3))
         return each.mean(), each, t / 1000.0
 

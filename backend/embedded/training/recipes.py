@@ -70,3 +70,9 @@ def load_autoencoder(run: Path | None) -> AutoencoderKL:
     vae = build_autoencoder(AutoencoderSettings())
     vae.load_state_dict(averaged_weights(run / "checkpoint.pt"))
     return vae.eval().requires_grad_(False)
+
+
+def shipped_autoencoder() -> AutoencoderKL:
+    """The autoencoder of the latent prior in the package, in float32, for inference."""
+    folder = Path(__file__).parent.parent / "weights" / "latent"
+    return AutoencoderKL.from_pretrained(folder, subfolder="vae", torch_dtype=torch.float32).requires_grad_(False)

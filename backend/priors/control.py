@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The shape that a prior paints, shown to it: ControlNets, ours and those of Stable Diffusion, behind one door.
+
+    prior = controlled(prior, see_geometry(vertices, faces, cameras, rasteriser, prior.traits.resolution))
+
+gives a prior that answers as before but knows what each of its views looks at; one without a control network comes
+back as it is. Nothing else that takes a prior changes. A control network is a genuine diffusers `ControlNetModel`
+folder: `controlnet/` inside the prior's own folder, or one that the setting `prior` names behind a plus sign.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import torch
+from torch import Tensor
+
+from backend.embedded.geometry import CHANNELS, geometry_channels
+from backend.priors.files import no_network
+from backend.priors.loading import CHOOSE, check_complete, check_safetensors, quiet
+from protocol.errors import BrokenWeights, PriorNotFound
+
+Shows = Literal["geometry", "depth", "normal"]
+FOLDER = "controlnet"
+NEAREST, FARTHEST = 1.0, 0.15  # brightness of depth pictures at both ends of the object; the background is 0
+SINGLE_CHANNELS = 3  # of depth and normal pictures: red, green, blue
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What B cameras see of a mesh, at one square picture size.
+
+    Attributes:
+        normals: (B, 3, S, S) unit normals in each camera's frame (x right, y up, z towards the viewer), 0 off the mesh.
+        coverage: (B, 1, S, S) 0..1, how much of each pixel the mesh fills.
+        positions: (B, 3, S, S) mean place of what each pixel shows, in the default frame (the object's box centred,
+            its farthest vertex at 0.9), 0 off the mesh.
+        depth: (B, 1, S, S) mean distance along the view axis, 0 off the mesh.
+    """
+
+    normals: Tensor
+    coverage: Tensor
+    positions: Tensor
+    depth: Tensor
+
+    def __post_init__(self) -> None:
+        count, _, height, width = self.coverage.shape
+        for name, channels in (("normals", 3), ("coverage", 1), ("positions", 3), ("depth", 1)):
+            if getattr(self, name).shape != (count, channels, height, width):
+                raise ValueError(f"Geometry.{name} must be {(count, channels, height, width)}, "
+                                 f"got {tuple(getattr(self, name).shape)}")
+
+    def __len__(self) -> int:
+        return len(self.coverage)
+
+    def __getitem__(self, index: slice | Tensor) -> Geometry:
+        """A subset of the views, by slice or index tensor."""
+        return Geometry(self.normals[index], self.coverage[index], self.positions[index], self.depth[index])
+
+    def picture(self, shows: Shows) -> Tensor:
+        """(B, C, S, S) as a control network of that sort was trained to see it."""
+        if shows == "geometry":
+            return geometry_channels(self.normals, self.coverage, self.positions)
+        if shows == "normal":
+            # ScanNet's colours, of ControlNet 1.1's normal network: red to the left, green up, blue to the viewer.
+            turned = self.normals * self.normals.new_tensor([-1.0, 1.0, 1.0]).view(1, 3, 1, 1)
+            return (turned * 0.5 + 0.5) * self.coverage
+        return self._depth_picture()
+
+    def _depth_picture(self) -> Tensor:
+        """Inverse depth over each view's own range, near bright (MiDaS's manner), three times the same."""
+        there = self.coverage > 0
+        inverse = torch.where(there, 1.0 / self.depth.clamp_min(1e-6), 0.0)
+        high = inverse.amax((1, 2, 3), keepdim=True)
+        low = torch.where(there, inverse, high).amin((1, 2, 3), keepdim=True)
+        share = (inverse - low) / (high - low).clamp_min(1e-6)
+        # A flat surface facing the camera has no range: all of it is near.
+        share = torch.where(high - low > 1e-6, share, torch.ones_like(share))
+        return ((FARTHEST + (NEAREST - FARTHEST) * share) * self.coverage).repeat(1, SINGLE_CHANNELS, 1, 1)
+
+
+@dataclass(frozen=True)
+class Control:
+    """A loaded ControlNetModel and the sort of picture that it reads."""
+
+    network: Any
+    shows: Shows
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A control network before the pictures (B, C, S, S) of B views; `scale` is the strength of its word."""
+
+    control: Control
+    picture: Tensor
+    scale: float
+
+    def residuals(self, x: Tensor, t: Tensor, tokens: Tensor, told: dict[str, Any]) -> dict[str, Any]:
+        """What a UNet's forward gets besides, for samples x (k B, C, h, w): k repetitions of the views in order."""
+        if len(x) % len(self.picture):
+            raise ValueError(f"{len(x)} samples are no repetition of the {len(self.picture)} views that are shown")
+        picture = self.picture.repeat(len(x) // len(self.picture), 1, 1, 1)
+        known = {name: told[name] for name in ("class_labels", "added_cond_kwargs") if name in told}
+        down, middle = self.control.network(x, t, tokens, picture, conditioning_scale=self.scale, return_dict=False,
+                                            **known)
+        return {"down_block_additional_residuals": down, "mid_block_additional_residual": middle}
+
+
+AnyPrior = TypeVar("AnyPrior")
+
+
+def controlled(prior: AnyPrior, geometry: Geometry, scale: float = 1.0) -> AnyPrior:
+    """The prior, shown what its views look at; itself when it has no control network.
+
+    Args:
+        geometry: of B views at the prior's resolution. Every batch that the result is asked about is these views in
+            this order, once or several times over.
+        scale: 0 leaves the prior alone, 1 is the network as it was trained.
+
+    Raises:
+        ValueError: the geometry has another size than the prior's pictures.
+    """
+    control: Control | None = getattr(prior, "control", None)
+    if control is None:
+        return prior
+    size = prior.traits.resolution  # type: ignore[attr-defined]
+    if geometry.coverage.shape[-1] != size:
+        raise ValueError(f"{prior.traits.name} draws {size} px, "  # type: ignore[attr-defined]
+                         f"the geometry has {geometry.coverage.shape[-1]}")
+    picture = geometry.picture(control.shows).to(prior.device, prior.dtype)  # type: ignore[attr-defined]
+    bound = copy.copy(prior)
+    bound.shown = Shown(control, picture.contiguous(memory_format=torch.channels_last), scale)  # type: ignore[attr-defined]
+    return bound
+
+
+def load_control(folder: Path, unet: Any, device: torch.device, dtype: torch.dtype) -> Control:
+    """Reads a ControlNetModel folder for a loaded UNet, offline, safetensors only.
+
+    Raises:
+        PriorNotFound: no such folder.
+        BrokenWeights: it can't be loaded, is made for another UNet, or doesn't say what it shows.
+    """
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PriorNotFound(f"There is no ControlNet in {folder}: it has no config.json.",
+                            hint="Name the folder that holds config.json and the weights. " + CHOOSE) from error
+    except (OSError, ValueError) as error:
+        raise BrokenWeights(f"{folder / 'config.json'} can't be read: {error}",
+                            hint="Download the ControlNet again. " + CHOOSE) from error
+    shows = _shows(config, folder)
+    weights = sorted(folder.glob("*.safetensors"))
+    for path in weights:
+        check_safetensors(path)
+    variant = "fp16" if weights and all(".fp16." in path.name for path in weights) else None
+    try:
+        with no_network(), quiet():
+            from diffusers import ControlNetModel
+
+            network = ControlNetModel.from_pretrained(folder, torch_dtype=dtype, local_files_only=True,
+                                                      use_safetensors=True, variant=variant)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise BrokenWeights(f"{folder} could not be loaded as a ControlNet: {str(error).splitlines()[0][:300]}",
+                            hint="It is incomplete or of another kind. " + CHOOSE) from error
+    check_complete(network, folder)
+    for name in ("in_channels", "cross_attention_dim", "block_out_channels", "down_block_types"):
+        theirs, ours = getattr(network.config, name), getattr(unet.config, name)
+        if (list(theirs) if isinstance(theirs, tuple | list) else theirs) != (
+            list(ours) if isinstance(ours, tuple | list) else ours):
+            raise BrokenWeights(f"The ControlNet in {folder} is made for another model: its {name} is {theirs}, "
+                                f"the prior's {ours}.", hint="Use one for the same version of Stable Diffusion.")
+    ready = network.to(device=device, memory_format=torch.channels_last).eval().requires_grad_(False)
+    return Control(ready, shows)
+
+
+def _shows(config: dict[str, Any], folder: Path) -> Shows:
+    channels = config.get("conditioning_channels", SINGLE_CHANNELS)
+    if channels == CHANNELS:
+        return "geometry"
+    said = f"{folder.resolve().parent.name if folder.name == FOLDER else ''} {folder.resolve().name}".lower()
+    said += f" {config.get('_name_or_path', '')}".lower()
+    words: tuple[Shows, ...] = ("normal", "depth")
+    for word in words:
+        if word in said and channels == SINGLE_CHANNELS:
+            return word
+    raise BrokenWeights(
+        f"The ControlNet in {folder} reads {channels} channels, and its name says neither `depth` nor `normal`.",
+        hint="Maquette shows depth and normals; rename the folder so that it says which of them this network reads.",
+    )
