@@ -11,7 +11,6 @@ A recipe reads these numbers and has none of its own.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
@@ -362,19 +361,6 @@ def with_effort(preset: Preset, effort: float) -> Preset:
 
     paint = replace(preset.paint, broad=steps(preset.paint.broad), sharp=steps(preset.paint.sharp))
     return replace(preset, coarse=steps(preset.coarse), fine=steps(preset.fine), paint=paint)
-
-
-def with_memory(preset: Preset, share: float) -> Preset:
-    """The same preset in `share` (0..1) of the device's memory: fewer views at once, and as many more steps that as
-    many views are seen; a worker asks for it after a job ran out of memory."""
-    if share >= 1.0:
-        return preset
-
-    def slower(stage: Any) -> Any:
-        views = max(1, math.floor(stage.views * share))
-        return replace(stage, views=views, steps=math.ceil(stage.steps * stage.views / views))
-
-    return replace(preset, coarse=slower(preset.coarse), fine=slower(preset.fine))
 
 
 def as_map(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from backend.fields.texture import TextureField
-from backend.jobs import presets
+from backend.jobs import memory, presets
 from backend.jobs.carry_over import CarriedOver, carry_over
 from backend.jobs.coarse import CoarseStage, run_coarse
 from backend.jobs.context import JobContext
@@ -32,27 +32,29 @@ FIRST_PREVIEW = 12  # steps, or a quarter of the stage if that is fewer
 
 def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
     """The whole recipe. Goes on from the job's checkpoint if there is one. Raises MaquetteError for the user's eyes."""
-    preset = presets.with_memory(presets.with_effort(presets.find(spec.preset), spec.effort), context.memory_share)
+    preset = presets.with_effort(presets.find(spec.preset), spec.effort)
     saved = context.load_checkpoint() or {}
     seed = saved.get("seed", spec.seed if spec.seed is not None else secrets.randbelow(2**31))
     seed = context.ranks.number_of_first(seed, context.device)
     watch = Stopwatch(context, _plan(preset))
     previews = Previews(context, preset.preview_every, spec.size_metres)
     notes = Notes(context)
-    if context.memory_share < 1.0:
-        notes.add("The device's memory ran out before; this attempt uses fewer views at once and takes longer.")
+    plan = memory.plan_for(preset, spec.prior, context)
+    if plan.sentence():
+        notes.add(plan.sentence())
     keeper = Keeper(context, seed)
     rasteriser = choose_rasteriser(context.device)
 
     with watch.stage("read the prompt", spec.prompt):
-        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes)
+        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec)
     with watch.stage("coarse", "finding the shape") as tell:
-        stage = CoarseStage(preset.coarse, broad.prior, broad.book, context.device, seed, context.ranks)
+        stage = CoarseStage(preset.coarse, broad.prior, broad.book, context.device, seed, context.ranks,
+                            plan.coarse_turns)
         optimise_coarse(stage, saved, tell, previews, keeper)
     with watch.stage("carry over", "from fog to surface"):
         carried = carry_over(stage, preset.fine.tetrahedra, rasteriser)
     with watch.stage("fine", "sharpening the surface") as tell:
-        fine = make_fine_stage(preset, carried, stage, sharp, broad, rasteriser, seed)
+        fine = make_fine_stage(preset, carried, stage, sharp, broad, rasteriser, seed, plan.fine_turns)
         optimise_fine(fine, saved, tell, previews, keeper, stage)
     if not context.ranks.first:
         return MeshResult({}, {})  # the first has it all
@@ -95,6 +97,7 @@ def make_fine_stage(
     broad: Voice,
     rasteriser: Rasteriser,
     seed: int,
+    turns: int = 1,
 ) -> FineStage:
     """The second stage on the carried-over surface, with the coarse stage's colours inherited."""
     generator = torch.Generator().manual_seed(seed + 1)
@@ -107,6 +110,7 @@ def make_fine_stage(
         rasteriser,
         seed + 2,
         coarse.ranks,
+        turns,
     )
 
 

@@ -46,13 +46,3 @@ def test_ramp_is_linear_between_its_shares() -> None:
     ramp = presets.Ramp(1.0, 0.0, 0.25, 0.75)
     assert [ramp.at(x) for x in (0.0, 0.25, 0.5, 0.75, 1.0)] == [1.0, 1.0, 0.5, 0.0, 0.0]
     assert presets.Ramp(1.0, 2.0, 0.5, 0.5).at(0.4) == 1.0 and presets.Ramp(1.0, 2.0, 0.5, 0.5).at(0.5) == 2.0
-
-
-def test_less_memory_means_fewer_views_at_once_and_as_many_in_all() -> None:
-    for preset in presets.PRESETS.values():
-        assert presets.with_memory(preset, 1.0) is preset
-        half = presets.with_memory(preset, 0.5)
-        for before, after in ((preset.coarse, half.coarse), (preset.fine, half.fine)):
-            assert 1 <= after.views <= max(1, before.views * 0.5)
-            assert after.views * after.steps >= before.views * before.steps
-        assert presets.with_memory(preset, 0.01).coarse.views == 1
