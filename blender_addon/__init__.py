@@ -18,7 +18,10 @@ bl_info = {
     "category": "3D View",
 }
 
-SCRIPTING = ("Handle", "generate", "texture", "avatar", "submit", "again", "bring", "take_up", "batch_file")
+SCRIPTING = (
+    "Handle", "generate", "variations", "texture", "edit", "inpaint", "remove", "segment", "learn", "learned", "avatar",
+    "submit", "again", "bring", "take_up", "batch_file",
+)
 """What scripts find at the top of the package; loaded when first asked for, because it needs Blender."""
 
 

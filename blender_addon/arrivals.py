@@ -55,7 +55,7 @@ class Arrivals:
             return  # it was there, and nothing but a person can have taken it away
         arrays = {"vertices": update.vertices, "faces": update.faces, "colours": update.colours}
         try:
-            preview.show(job.id, job.spec.name or object_name(job.prompt), job.place, arrays)
+            preview.show(job.id, getattr(job.spec, "name", "") or object_name(job.prompt), job.place, arrays)
         except BrokenMesh as error:  # the job goes on, and so does the next preview
             log.warning("a preview of job %s was left out: %s", job.id, error)
         else:
@@ -83,7 +83,7 @@ class Arrivals:
             self._jobs.kept(job, self._clock())
             self._history.change(job.id, state="KEPT", ended=time.time())
             self._tell(job, True)
-        elif compat.hands_full():
+        elif compat.hands_full() and not kinds.find(job.spec.kind).anytime:
             job.state = "HELD"
         else:
             self._land(job)
@@ -100,8 +100,8 @@ class Arrivals:
     def _land(self, job: Job) -> None:
         outcome = job.outcome
         wanted = Delivery(
-            job.id, job.prompt, job.spec.name, job.place, outcome.arrays, outcome.report, job.target,
-            preferences.settings().external_images,
+            job.id, job.prompt, str(getattr(job.spec, "name", "")), job.place, outcome.arrays, outcome.report,
+            job.target, job.options, preferences.settings().external_images,
         )
         try:
             name = kinds.find(job.spec.kind).deliver(wanted)

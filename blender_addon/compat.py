@@ -77,14 +77,46 @@ def hands_full() -> bool:
 
 
 def redraw_panels() -> None:
-    """Redraw the sidebars of all 3D viewports, and nothing else."""
+    """Redraw the sidebars of all 3D viewports and image editors, and nothing else."""
+    for area in _areas("VIEW_3D", "IMAGE_EDITOR"):
+        for region in area.regions:
+            if region.type == "UI":
+                region.tag_redraw()
+
+
+def show_image(old: Any | None, new: Any | None) -> bool:
+    """Show an image in the image editors that look at another one, or, where `old` is None, in all of them; True when
+    there was one."""
+    shown = False
+    for area in _areas("IMAGE_EDITOR") if new is not None else ():
+        space = area.spaces.active
+        if old is None or space.image == old:
+            space.image = new
+            shown = True
+    return shown
+
+
+def _areas(*kinds: str) -> list[Any]:
+    """The areas of these kinds in all windows."""
     manager = bpy.context.window_manager
-    for window in manager.windows if manager else ():
-        for area in window.screen.areas:
-            if area.type == "VIEW_3D":
-                for region in area.regions:
-                    if region.type == "UI":
-                        region.tag_redraw()
+    windows = manager.windows if manager else ()
+    return [area for window in windows for area in window.screen.areas if area.type in kinds]
+
+
+def draw_dots(places: Sequence[tuple[float, float]], colour: tuple[float, float, float, float], size: float) -> None:
+    """Dots in the region that is being drawn; places in its pixels."""
+    import gpu
+    from gpu_extras.batch import batch_for_shader
+
+    if bpy.app.version >= (4, 0, 0):
+        shader = gpu.shader.from_builtin("UNIFORM_COLOR")
+    else:  # the name for drawings in pixels; both are accepted for a while, but a wrong one ends the program
+        shader = gpu.shader.from_builtin("2D_UNIFORM_COLOR")
+    gpu.state.point_size_set(size)
+    batch = batch_for_shader(shader, "POINTS", {"pos": list(places)})
+    shader.bind()
+    shader.uniform_float("color", colour)
+    batch.draw(shader)
 
 
 def prompt_box(layout: Any, data: Any, name: str, placeholder: str) -> bool:

@@ -35,7 +35,7 @@ class Record:
 
     hub: empty for this machine's own, else its address. kind, spec: as on the wire. file: mark of the .blend file it
     belongs to, see `filemark`. accepted: the hub has it. seconds: how long the hub worked on it. told: what the worker
-    first thought it would take, seconds. material: plain values.
+    first thought it would take, seconds. options: as of a job.
     """
 
     id: str
@@ -48,6 +48,7 @@ class Record:
     matrix: tuple[float, ...] = ()
     collection: str = ""
     target: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
     created: float = 0.0
     ended: float = 0.0
     state: str = OPEN
@@ -70,7 +71,8 @@ class Record:
         known = {one.name: values[one.name] for one in fields(cls) if one.name in values}
         known["matrix"] = tuple(float(value) for value in known.get("matrix", ()))
         record = cls(**known)
-        if not isinstance(record.spec, dict) or not isinstance(record.title, str) or len(record.matrix) not in (0, 16):
+        maps = isinstance(record.spec, dict) and isinstance(record.options, dict)
+        if not maps or not isinstance(record.title, str) or len(record.matrix) not in (0, 16):
             raise ValueError("the record is not one")
         return record
 

@@ -43,8 +43,9 @@ mode, a transform or a render is going on; here, but its file is closed; in the 
 class Job:
     """One job that this session minds. Times are seconds of the link's clock; None: not yet.
 
-    file: mark of the .blend file it belongs to. target: name of the object it works on, empty for none. outcome: its
-    result while that waits for its way into the scene. epoch: the scene's, when the preview was last shown.
+    file: mark of the .blend file it belongs to. target: name of the object it works on, empty for none. options: what
+    its way into the scene needs to know, plain values. outcome: its result while that waits for its way into the scene.
+    epoch: the scene's, when the preview was last shown.
     """
 
     id: str
@@ -53,6 +54,7 @@ class Job:
     pressed: float
     file: str = ""
     target: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
     state: str = "WAITING"
     position: int | None = None
     stage: str = ""

@@ -1,25 +1,39 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The kinds of work that the panel offers, one entry each.
+"""The kinds of work that the add-on knows, one entry each.
 
-A kind says how the scene becomes a spec with its inputs and how its result comes back. Only those that the protocol
-knows are offered, so that an entry may be here before the rest of the house has learned it.
+A kind says how the scene becomes a spec with its inputs, which settings the panel shows for it, and how its result
+comes back. Only those that the protocol knows are offered, so that an entry may be here before the rest of the house
+has learned it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import bpy
 import numpy as np
 
 from . import wire
+from .apply import editing as edited
+from .apply import inpainting as inpainted
+from .apply import learned, result
 from .apply import painting as painted
-from .apply import result
-from .capture import painting, text
+from .apply import removing as removed
+from .apply import selecting as selected
+from .apply import variations as varied
+from .capture import editing, inpainting, learning, meshes, painting, pictures, removing, text
+
+GEOMETRY = ("vertices", "faces", "uvs")
+"""Inputs that a result without a mesh lies on."""
 
 
-def _nothing(context: Any, properties: Any, target: str, spec: Any) -> dict[str, np.ndarray]:
+def _no_inputs(context: Any, properties: Any, target: str, spec: Any, options: dict[str, Any]) -> dict[str, np.ndarray]:
+    return {}
+
+
+def _no_options(context: Any, properties: Any, target: str, spec: Any) -> dict[str, Any]:
     return {}
 
 
@@ -27,30 +41,50 @@ def _nobody(context: Any, properties: Any) -> str:
     return ""
 
 
+def _object(name: str, options: dict[str, Any]) -> Any:
+    return bpy.data.objects.get(name)
+
+
+def _object_or_image(name: str, options: dict[str, Any]) -> Any:
+    return bpy.data.images.get(name) if "picture" in options else bpy.data.objects.get(name)
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind of work.
 
-    kind: its name on the wire. label, description, icon: of the switch in the panel. settings: names of the properties
-    of `scene.maquette` that matter to it. spec, target, inputs: out of the context and the properties; target is the
-    name of the object that is worked on, empty for none, and inputs get both; all three raise BadRequest for what
-    is missing.
-    deliver: brings the result into the scene and returns the object's name. uses_rig, uses_picture: does it look at
-    the cameras, at a picture that was dropped on the prompt?
+    kind: its name on the wire. label, description, icon: of the switch in the panel; no label: it is not on the switch.
+    settings, more: names of the properties of `scene.maquette` that matter to it, those of the first part of the panel
+    and those of Advanced, in order. prompt: what the panel says where there is none; empty: it can do without.
+    spec, target, options, inputs: out of the context and the properties; target is the name of the object that is
+    worked on, empty for none; options are plain values for the way back; all raise BadRequest for what is missing.
+    deliver: brings the result into the scene and returns a name, `found` is what that names. uses_rig, uses_picture:
+    does it look at the cameras, at a picture in whose style it works? keeps: inputs that complete the result.
+    anytime: may the result land while something is being edited? aliases: names of the spec's fields that are others
+    in `scene.maquette`.
     """
 
     kind: str
     label: str
     description: str
     icon: str
-    settings: tuple[str, ...]
     spec: Callable[[Any, Any], Any]
     deliver: Callable[[result.Delivery], str]
-    inputs: Callable[[Any, Any, str, Any], Mapping[str, np.ndarray]] = _nothing
+    settings: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+    prompt: str = ""
     target: Callable[[Any, Any], str] = _nobody
+    options: Callable[[Any, Any, str, Any], dict[str, Any]] = _no_options
+    inputs: Callable[[Any, Any, str, Any, dict[str, Any]], Mapping[str, np.ndarray]] = _no_inputs
+    found: Callable[[str, dict[str, Any]], Any] = _object
     uses_rig: bool = False
     uses_picture: bool = False
+    keeps: tuple[str, ...] = ()
+    anytime: bool = False
+    aliases: Mapping[str, str] = field(default_factory=dict)
 
+
+MAKE = "Type what to make into Prompt"
 
 KINDS = (
     Kind(
@@ -58,7 +92,10 @@ KINDS = (
         label="Generate",
         description="Make a textured object from a sentence",
         icon="MESH_MONKEY",
-        settings=("negative_prompt", "preset", "prior", "seed", "size_metres", "place", "effort", "texture_size"),
+        settings=("prompt", "preset", "size_metres", "place", "count", "seed"),
+        more=("negative_prompt", "prior", "effort", "texture_size", "picture", "object_name", "collection"),
+        prompt=MAKE,
+        uses_picture=True,
         spec=lambda context, properties: text.spec_from(properties),
         deliver=result.deliver,
     ),
@@ -67,19 +104,101 @@ KINDS = (
         label="Texture",
         description="Paint the selected mesh from a sentence",
         icon="TPAINT_HLT",
-        settings=("negative_prompt", "preset", "prior", "seed", "effort", "texture_size", "uvs"),
+        settings=("prompt", "preset", "seed"),
+        more=("negative_prompt", "prior", "effort", "texture_size", "uvs", "picture"),
+        prompt=MAKE,
+        uses_picture=True,
         spec=painting.spec_from,
         deliver=painted.deliver,
         inputs=painting.inputs,
-        target=painting.target,
+        target=meshes.target,
         uses_rig=True,
+        keeps=GEOMETRY,
+    ),
+    Kind(
+        kind="edit",
+        label="Edit",
+        description="Make the selected mesh into what a new sentence says; the result stands beside it",
+        icon="MOD_WARP",
+        settings=("prompt", "reshape", "preset", "hide_original", "seed"),
+        more=("negative_prompt", "prior", "effort", "texture_size", "strength", "picture", "object_name"),
+        prompt="Type what it shall become into Prompt",
+        uses_picture=True,
+        spec=editing.spec_from,
+        deliver=edited.deliver,
+        inputs=editing.inputs,
+        options=editing.options,
+        target=meshes.target,
+    ),
+    Kind(
+        kind="inpaint",
+        label="Inpaint",
+        description="Make the texture of what is selected anew; every other texel stays",
+        icon="BRUSH_DATA",
+        settings=("verb", "prompt", "selection", "preset", "seed"),
+        more=("negative_prompt", "prior", "effort", "strength", "grow", "feather", "picture"),
+        spec=inpainting.spec_from,
+        deliver=inpainted.deliver,
+        inputs=inpainting.inputs,
+        options=inpainting.options,
+        target=meshes.target,
+        found=_object_or_image,
+        uses_rig=True,
+        uses_picture=True,
+    ),
+    Kind(
+        kind="remove",
+        label="Remove",
+        description="Take the selected piece away and close the surface and its texture over it",
+        icon="MOD_BOOLEAN",
+        settings=("selection", "closing", "preset", "seed"),
+        more=("prompt", "prior", "patch_views"),
+        spec=removing.spec_from,
+        deliver=removed.deliver,
+        inputs=removing.inputs,
+        options=removing.options,
+        target=meshes.target,
+        aliases={"views": "patch_views"},
+    ),
+    Kind(
+        kind="learn",
+        label="Learn",
+        description="Learn a word from a few pictures; every prompt may use it afterwards",
+        icon="BOOKMARKS",
+        settings=("word", "subject", "noun", "pictures", "seed"),
+        more=("prior", "learn_method", "steps"),
+        spec=learning.spec_from,
+        deliver=learned.deliver,
+        inputs=learning.inputs,
+        options=learning.options,
+        found=lambda name, options: name,
+        anytime=True,
+        aliases={"method": "learn_method"},
+    ),
+    Kind(
+        kind="variations",
+        label="",
+        description="",
+        icon="MESH_MONKEY",
+        spec=lambda context, properties: text.spec_from(properties),
+        deliver=varied.deliver,
+    ),
+    Kind(
+        kind="segment",
+        label="",
+        description="",
+        icon="RESTRICT_SELECT_OFF",
+        spec=lambda context, properties: wire.specs.SegmentSpec(),
+        deliver=selected.deliver,
+        found=_object_or_image,
+        anytime=True,
     ),
 )
 
 
 def offered() -> list[Kind]:
-    """The kinds that this version of the protocol knows, in the panel's order; the first is the default."""
-    return [one for one in KINDS if one.kind in wire.specs.KINDS]
+    """The kinds on the panel's switch that this version of the protocol knows, in order; the first is the default."""
+    return [one for one in KINDS if one.label and one.kind in wire.specs.KINDS]
 
 
 def find(kind: str) -> Kind:
@@ -99,12 +218,58 @@ def chosen(properties: Any) -> Kind:
 def complaint(context: Any) -> str:
     """Why the button would be refused as things stand, in a sentence for the panel; empty when it would not."""
     properties = context.scene.maquette
-    if not text.prompt_of(properties):
-        return "Type what to make into Prompt"
     kind = chosen(properties)
+    if kind.prompt and not text.prompt_of(properties):
+        return kind.prompt
     try:
         kind.spec(context, properties)
         kind.target(context, properties)
     except wire.errors.MaquetteError as error:
         return str(error)
     return ""
+
+
+def picture_complaint(context: Any) -> str:
+    """Why the picture of an image editor cannot be worked on as things stand; empty when it can."""
+    space = context.space_data
+    image = space.image if space is not None and space.type == "IMAGE_EDITOR" else None
+    if image is None:
+        return "Open a picture in the Image Editor"
+    if image == context.scene.maquette.mask:
+        return "This is the mask itself; show the picture"
+    try:
+        inpainting.picture_spec_from(context, context.scene.maquette, image)
+    except wire.errors.MaquetteError as error:
+        return str(error)
+    return ""
+
+
+def style_of(properties: Any, kind: Kind) -> dict[str, Any]:
+    """The option that names the picture whose style is asked for, where there is one."""
+    return {"style": properties.picture.name} if kind.uses_picture and properties.picture is not None else {}
+
+
+def with_style(inputs: Mapping[str, np.ndarray], options: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """A job's inputs with the picture whose style its options name. Raises BadRequest when it cannot be used."""
+    image = bpy.data.images.get(str(options.get("style", "")))
+    style = {} if image is None else {"style_picture": pictures.as_input(pictures.file_bytes(image))}
+    return {**inputs, **style}
+
+
+def aliases(kind: str) -> Mapping[str, str]:
+    """What the fields of a kind's spec are called in `scene.maquette`, where that is something else."""
+    return next((one.aliases for one in KINDS if one.kind == kind), {})
+
+
+def noted(kind: str, inputs: Mapping[str, np.ndarray], options: Mapping[str, Any]) -> dict[str, Any]:
+    """A job's options with what tells later whether the mesh is still the one that went in."""
+    keeps = next((one.keeps for one in KINDS if one.kind == kind), ())
+    mesh = {"mesh": meshes.fingerprint(inputs["faces"])} if "faces" in keeps and "faces" in inputs else {}
+    return {**options, **mesh}
+
+
+def completed(kind: str, outcome: Any, inputs: Mapping[str, np.ndarray]) -> Any:
+    """A result with those of its inputs that it lies on, so that it can be brought into any file later."""
+    keeps = next((one.keeps for one in KINDS if one.kind == kind), ())
+    there = {name: inputs[name] for name in keeps if name in inputs and name not in outcome.arrays}
+    return wire.updates.Result({**there, **outcome.arrays}, outcome.report) if there else outcome

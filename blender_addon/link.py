@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from . import __package__ as base_package
-from . import compat, connection, filemark, preferences, wire
+from . import compat, connection, filemark, identities, kinds, preferences, wire
 from .apply import preview
 from .apply.placement import IDENTITY, Place
 from .arrivals import Arrivals
@@ -147,7 +147,7 @@ class Link:
                 self.history.change(record.id, state="FAILED", problem=str(error), ended=time.time())
                 continue
             place = Place(record.scene, record.matrix or IDENTITY, record.collection)
-            job = Job(record.id, spec, place, self._clock(), record.file, record.target)
+            job = Job(record.id, spec, place, self._clock(), record.file, record.target, record.options)
             self.jobs.add(job)
             self.history.change(record.id, owner=os.getpid())
             found.append(job)
@@ -156,28 +156,32 @@ class Link:
     # --- jobs ---
 
     def submit(
-        self, spec: Any, place: Place, inputs: Mapping[str, np.ndarray] | None = None, target: str = ""
+        self, spec: Any, place: Place, inputs: Mapping[str, np.ndarray] | None = None, target: str = "",
+        options: Mapping[str, Any] | None = None,
     ) -> Job:
         """Ask for a job; its result will stand at `place`, or change the object called `target`.
 
-        Connects first where needed, and does not wait. Written down before it is sent. Raises MaquetteError when there
-        is no way to a hub, or for inputs that this kind does not take.
+        Learned words that the prompt speaks go in too. Connects first where needed, and does not wait. Written down
+        before it is sent. Raises MaquetteError when there is no way to a hub, or for inputs that this kind does not
+        take.
         """
         self.connect()
-        job = Job(wire.client.new_job_id(), spec, place, self._clock(), filemark.current(), target)
+        inputs = identities.with_words(identities.mine(), spec, inputs or {})
+        options = kinds.noted(spec.kind, inputs, options or {})
+        job = Job(wire.client.new_job_id(), spec, place, self._clock(), filemark.current(), target, options)
         self.history.put(
             Record(
                 job.id, spec.kind, spec.to_map(), spec.title, connection.hub_key(), job.file, place.scene,
-                place.matrix, place.collection, target, time.time(), owner=os.getpid(), seed=spec_seed(spec),
+                place.matrix, place.collection, target, options, time.time(), owner=os.getpid(), seed=spec_seed(spec),
             )
         )
         try:
-            self._client.submit(spec, inputs or {}, job=job.id)
+            self._client.submit(spec, inputs, job=job.id)
         except wire.errors.MaquetteError:
             self.history.delete(job.id)
             raise
         self.jobs.add(job)
-        self._inputs[job.id] = inputs or {}
+        self._inputs[job.id] = inputs
         return job
 
     def _follow(self, job: Job) -> None:
@@ -299,7 +303,7 @@ class Link:
         elif isinstance(update, say.PreviewMesh):
             self.arrivals.preview(job, update)
         elif isinstance(update, say.JobFinished):
-            self.arrivals.result(job, update.result)
+            self.arrivals.result(job, kinds.completed(job.spec.kind, update.result, self.inputs_of(job.id)))
         elif isinstance(update, say.JobFailed):
             self.arrivals.failed(job, update.error)
 

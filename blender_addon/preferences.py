@@ -76,7 +76,7 @@ class MaquettePreferences(bpy.types.AddonPreferences):
     )
 
     def draw(self, context: bpy.types.Context) -> None:
-        from .panels import settings as panel
+        from .panels import preferences as panel
 
         panel.draw(self.layout, context, self)
 

@@ -7,7 +7,7 @@ one word. Running jobs are not kept here: they belong to the session, not to the
 
 import bpy
 
-from . import kinds
+from . import declared, kinds
 from .link import SEED_LIMIT
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
@@ -50,16 +50,52 @@ UVS = (
     ("NEW", "New Map", "A new UV map beside the others"),
 )
 
+VERBS = (
+    ("remove", "Remove", "Continue what surrounds the selection"),
+    ("fill", "Fill", "Put into the selection what the prompt says"),
+    ("replace", "Replace", "Keep the selection and make everything else anew"),
+)
+
+SELECTIONS = (
+    ("FACES", "Faces", "The faces that are selected in Edit Mode"),
+    ("GROUP", "Vertex Group", "The faces whose corners all belong to a vertex group"),
+    ("MASK", "Painted Mask", "What is white on an image that lies on the same UV map"),
+)
+
+CLOSINGS = (
+    ("auto", "As It Fits", "Flat rims are capped flat, others go on in the direction of the surface"),
+    ("flat", "Flat", "Like a soap film over the rim"),
+    ("tangent", "Smooth", "In the direction of the surface around it"),
+    ("curved", "Curved", "With the curvature of the surface around it"),
+)
+
+SUBJECTS = (
+    ("object", "Thing", "A thing with its own looks"),
+    ("style", "Style", "A way to look"),
+)
+
+LEARN_METHODS = (
+    ("lora", "Low-Rank Changes", "Changes the image model a little for this word: closer, and a larger file"),
+    ("textual_inversion", "New Word", "Finds a new word for the image model, which stays as it is"),
+)
+
 _kinds: list = []  # Blender keeps no reference to what a callback gives it
 
 
 def _offered(self, context):
-    _kinds[:] = [(one.kind, one.label, one.description, one.icon, at) for at, one in enumerate(kinds.offered())]
+    numbers = {one.kind: at for at, one in enumerate(kinds.KINDS)}  # what a file saves; the same in every version
+    _kinds[:] = [(one.kind, one.label, one.description, one.icon, numbers[one.kind]) for one in kinds.offered()]
     return _kinds
 
 
 def _is_camera_collection(self, collection):
     return any(item.type == "CAMERA" for item in collection.all_objects)
+
+
+class MaquettePicture(bpy.types.PropertyGroup):
+    """One of the pictures that a word is learned from."""
+
+    path: bpy.props.StringProperty(name="File", subtype="FILE_PATH", default="")
 
 
 class MaquetteProperties(bpy.types.PropertyGroup):
@@ -79,8 +115,8 @@ class MaquetteProperties(bpy.types.PropertyGroup):
         type=bpy.types.Text,
     )
     picture: bpy.props.PointerProperty(
-        name="Picture",
-        description="A picture that says what is meant better than words",
+        name="Style",
+        description="A picture in whose style it is made, for image models that can look at one",
         type=bpy.types.Image,
     )
     negative_prompt: bpy.props.StringProperty(
@@ -157,21 +193,8 @@ class MaquetteProperties(bpy.types.PropertyGroup):
         type=bpy.types.Collection,
         poll=_is_camera_collection,
     )
-    rig_count: bpy.props.IntProperty(
-        name="Count",
-        description="How many cameras are placed",
-        default=8,
-        min=1,
-        max=64,
-    )
-    rig_elevation: bpy.props.FloatProperty(
-        name="Elevation",
-        description="Height of the ring of cameras above the horizon",
-        default=0.3490658503988659,  # 20 degrees
-        min=-1.5,
-        max=1.5,
-        subtype="ANGLE",
-    )
+    rig_count: declared.camera_count()
+    rig_elevation: declared.camera_elevation()
     effort: bpy.props.FloatProperty(
         name="Effort",
         description="Multiplies the steps of the preset: below 1 is quicker and rougher, above 1 slower and finer",
@@ -187,6 +210,125 @@ class MaquetteProperties(bpy.types.PropertyGroup):
         items=TEXTURE_SIZES,
         default="0",
     )
+    style_scale: bpy.props.FloatProperty(
+        name="Style Strength",
+        description="How much the picture has to say: 0 nothing, 1 as the image model was made for",
+        default=1.0,
+        min=0.0,
+        max=2.0,
+    )
+    count: bpy.props.IntProperty(
+        name="Variations",
+        description="How many objects are made of the same sentence, from seeds one after another",
+        default=1,
+        min=1,
+        max=8,
+    )
+    strength: bpy.props.FloatProperty(
+        name="Strength",
+        description="How much of the colours may change: 1 paints from nothing, less keeps more of what is there",
+        default=1.0,
+        min=0.05,
+        max=1.0,
+        subtype="FACTOR",
+    )
+    reshape: bpy.props.FloatProperty(
+        name="Reshape",
+        description="How far the surface may go from where it is: 0 changes the texture only, 1 is free",
+        default=0.5,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+    )
+    hide_original: bpy.props.BoolProperty(
+        name="Hide Original",
+        description="Put the result in the original's place and hide that. Off: the result stands beside it",
+        default=False,
+    )
+    verb: bpy.props.EnumProperty(
+        name="Verb",
+        description="What happens to the selection",
+        items=VERBS,
+        default="remove",
+    )
+    selection: bpy.props.EnumProperty(
+        name="Selection",
+        description="What is selected",
+        items=SELECTIONS,
+        default="FACES",
+    )
+    vertex_group: bpy.props.StringProperty(
+        name="Vertex Group",
+        description="The vertex group whose faces are selected",
+        default="",
+    )
+    mask: bpy.props.PointerProperty(
+        name="Mask",
+        description="The image on which white is selected",
+        type=bpy.types.Image,
+    )
+    grow: bpy.props.IntProperty(
+        name="Grow",
+        description="Texels by which the selection grows; below zero it shrinks",
+        default=0,
+        min=-256,
+        max=256,
+        soft_min=-16,
+        soft_max=16,
+    )
+    feather: bpy.props.IntProperty(
+        name="Feather",
+        description="Texels over which the new meets the old, inside the selection",
+        default=0,
+        min=0,
+        max=256,
+        soft_max=32,
+    )
+    closing: bpy.props.EnumProperty(
+        name="Patch",
+        description="How the surface closes over the hole",
+        items=CLOSINGS,
+        default="auto",
+    )
+    patch_views: bpy.props.IntProperty(
+        name="Views of the Patch",
+        description="How many views of the patch are painted after its colours went on from its rim; 0 for none",
+        default=2,
+        min=0,
+        max=3,
+    )
+    word: bpy.props.StringProperty(
+        name="Word",
+        description="The word that prompts will say for it; best one that means nothing yet",
+        default="",
+        maxlen=32,
+    )
+    noun: bpy.props.StringProperty(
+        name="Kind of Thing",
+        description="What the pictures show, in one word: mug, chair, lamp",
+        default="",
+        maxlen=63,
+    )
+    subject: bpy.props.EnumProperty(
+        name="Learn",
+        description="What the pictures have in common",
+        items=SUBJECTS,
+        default="object",
+    )
+    learn_method: bpy.props.EnumProperty(
+        name="Method",
+        description="How it is learned",
+        items=LEARN_METHODS,
+        default="lora",
+    )
+    steps: bpy.props.IntProperty(
+        name="Steps",
+        description="Steps of learning; 0 leaves them to the method",
+        default=0,
+        min=0,
+        max=20_000,
+    )
+    pictures: bpy.props.CollectionProperty(type=MaquettePicture)
 
 
 class MaquetteView(bpy.types.PropertyGroup):
@@ -201,7 +343,7 @@ class MaquetteView(bpy.types.PropertyGroup):
     page: bpy.props.IntProperty(name="Page", default=0, min=0, options={"SKIP_SAVE"})
 
 
-CLASSES = (MaquetteProperties, MaquetteView)
+CLASSES = (MaquettePicture, MaquetteProperties, MaquetteView)
 
 
 def register() -> None:

@@ -15,6 +15,9 @@ from .history import Record
 from .jobs import Job
 from .link import SEED_LIMIT, Link
 
+PLAIN = {"STRING": (str,), "FLOAT": (int, float), "INT": (int,), "BOOLEAN": (bool,)}
+"""What may go into a property of a type."""
+
 
 def again(link: Link, job_id: str, seed: int | None = None) -> Job:
     """Ask for the same once more, at the same place; seed: another one. Raises UnknownJob, BadRequest."""
@@ -24,8 +27,11 @@ def again(link: Link, job_id: str, seed: int | None = None) -> Job:
         spec = replace(spec, seed=seed)
     inputs = link.inputs_of(job_id)
     if spec.INPUTS and not inputs:  # taken anew from the object as it is now
-        inputs = kinds.find(record.kind).inputs(bpy.context, bpy.context.scene.maquette, record.target, spec)
-    return link.submit(spec, _place(record, record.file == filemark.current()), inputs, record.target)
+        kind = kinds.find(record.kind)
+        taken = kind.inputs(bpy.context, bpy.context.scene.maquette, record.target, spec, record.options)
+        inputs = kinds.with_style(taken, record.options)
+    place = _place(record, record.file == filemark.current())
+    return link.submit(spec, place, inputs, record.target, record.options)
 
 
 def bring(link: Link, job_id: str, place: Place | None = None) -> Job:
@@ -40,7 +46,8 @@ def bring(link: Link, job_id: str, place: Place | None = None) -> Job:
         present.file = filemark.current()
         return present
     spec = wire.specs.spec_from_map(record.kind, record.spec)
-    job = Job(job_id, spec, place or _place(record), link._clock(), filemark.current(), record.target)
+    job = Job(job_id, spec, place or _place(record), link._clock(), filemark.current(), record.target,
+              record.options)
     kept = link.results.load(job_id)
     if kept is None:
         link.fetch(job)
@@ -69,14 +76,17 @@ def fill(properties: Any, kind: str, spec: Mapping[str, Any], seed: Any = None) 
 
     kind, spec: as on the wire. seed: the one that the worker drew, where the spec names none.
     """
-    if any(one.kind == kind for one in kinds.offered()):
-        properties.kind = kind
+    switch = "text_to_3d" if kind == "variations" else kind
+    if any(one.kind == switch for one in kinds.offered()):
+        properties.kind = switch
+    aliases = kinds.aliases(kind)
     properties.prompt_text = None
-    values = {**spec, "object_name": spec.get("name", "")}
+    values = {"count": 1, **spec, "object_name": spec.get("name", "")}
     seed = seed if isinstance(seed, int) else values.get("seed")
     for name in ("seed", "name", "kind", "rig"):  # a rig of the wire is not one of the panel
         values.pop(name, None)
     for name, value in values.items():
+        name = aliases.get(name, name)
         known = properties.bl_rna.properties.get(name)
         if known is None or known.is_readonly:
             continue
@@ -84,9 +94,7 @@ def fill(properties: Any, kind: str, spec: Mapping[str, Any], seed: Any = None) 
             value = str(value).upper() if str(value).upper() in known.enum_items else str(value)
             if value in known.enum_items:
                 setattr(properties, name, value)
-        elif known.type == "STRING" and isinstance(value, str) or (
-            known.type in ("FLOAT", "INT") and type(value) in (int, float)
-        ):
+        elif type(value) in PLAIN.get(known.type, ()):
             setattr(properties, name, value)
     if isinstance(seed, int) and 0 <= seed <= SEED_LIMIT:
         properties.seed, properties.randomise = seed, False

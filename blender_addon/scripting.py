@@ -21,8 +21,9 @@ from typing import Any
 import bpy
 import numpy as np
 
-from . import kinds, link, recall, wire
+from . import identities, kinds, link, recall, wire
 from .apply.placement import IDENTITY, Place, take_place
+from .capture import meshes
 from .jobs import Job
 
 
@@ -66,11 +67,12 @@ class Handle:
 
     @property
     def object_name(self) -> str:
-        """Name of the object in the scene; empty until the job is done."""
+        """Name of the object, image or word that it made; empty until the job is done."""
         return self._job.object_name
 
     def wait(self, timeout: float | None = None, tick: Callable[[Handle], None] | None = None) -> Any:
-        """Block until the job is over and return its object (`bpy.types.Object`).
+        """Block until the job is over and return what it made: an object (`bpy.types.Object`) that stands in the scene,
+        an image for work on pictures, a word for `learn`.
 
         tick: called with this handle a few times a second. Raises the job's own error when it failed, Cancelled when
         somebody cancelled it, TimedOut after `timeout` seconds (the job goes on), or what keeps the hub away.
@@ -78,7 +80,7 @@ class Handle:
         job = link.current().wait(self.id, timeout, None if tick is None else lambda _: tick(self))
         if job.error is not None:
             raise job.error
-        return bpy.data.objects[job.object_name]
+        return self.result
 
     @property
     def error(self) -> Exception | None:
@@ -87,8 +89,9 @@ class Handle:
 
     @property
     def result(self) -> Any:
-        """The job's object (`bpy.types.Object`); None until it stands in the scene, or when it was deleted there."""
-        return bpy.data.objects.get(self._job.object_name) if self._job.object_name else None
+        """What the job made, as `wait` gives it; None until it is there, or when it was deleted."""
+        job = self._job
+        return kinds.find(job.spec.kind).found(job.object_name, job.options) if job.object_name else None
 
     def on_progress(self, callback: Callable[[Handle], None]) -> Handle:
         """Have this called on Blender's main thread whenever state, stage or fraction has changed. Gives the handle."""
@@ -139,15 +142,102 @@ def generate(
     return submit(spec, place)
 
 
+def variations(prompt: str, *, count: int = 4, place: str | Sequence[float] = "ORIGIN", **settings: Any) -> Handle:
+    """Ask for several meshes made from one sentence, with seeds one after another; returns at once.
+
+    The handle's object is the first; `apply.variations.siblings` of it are the others. settings: as of `generate`.
+    """
+    spec = wire.specs.spec_from_map("variations", {"prompt": prompt, "count": count, **settings})
+    return submit(spec, place)
+
+
 def texture(item: Any, prompt: str, **settings: Any) -> Handle:
     """Ask for a new texture for an object (`bpy.types.Object`) from a sentence; returns at once.
 
-    settings: those of the protocol's spec of this kind. Raises UnknownKind where this version cannot do it.
+    settings: those of `protocol.specs.TextureSpec`; with rig="cameras" the panel's choice of cameras.
     """
-    entry = _entry("texture", "texture an object that is there already")
-    spec = wire.specs.spec_from_map("texture", {"prompt": prompt, **settings})
-    inputs = entry.inputs(bpy.context, bpy.context.scene.maquette, item.name, spec)
-    return submit(spec, "ORIGIN", inputs, target=item.name)
+    return _work_on("texture", item, {"prompt": prompt, **settings}, {})
+
+
+def edit(item: Any, prompt: str, *, reshape: float = 0.5, hide_original: bool = False, **settings: Any) -> Handle:
+    """Ask for an object to become what a new sentence says; returns at once. The result stands beside it, or with
+    `hide_original` in its place.
+
+    reshape: 0 for the texture only, 1 for any shape. settings: those of `protocol.specs.EditSpec`.
+    """
+    return _work_on("edit", item, {"prompt": prompt, "reshape": reshape, **settings}, {"hide_original": hide_original})
+
+
+def inpaint(
+    item: Any, prompt: str = "", *, verb: str = "", faces: Sequence[int] | np.ndarray | None = None,
+    vertex_group: str = "", mask: Any = None, **settings: Any,
+) -> Handle:
+    """Ask for a part of an object's texture (`bpy.types.Object`), or of a picture (`bpy.types.Image`), anew; returns at
+    once.
+
+    verb: "remove", "fill" or "replace"; by default "fill" with a prompt and "remove" without. What is selected: faces
+    (numbers of polygons, or a bool for each), a vertex group, or a mask (`bpy.types.Image`, white is selected); by
+    default the faces selected in Edit Mode. A picture needs a mask. settings: those of `protocol.specs.InpaintSpec`.
+    """
+    from .capture import inpainting
+
+    values = {"verb": verb or ("fill" if prompt.strip() else "remove"), "prompt": prompt, **settings}
+    if isinstance(item, bpy.types.Image):
+        if mask is None:
+            raise wire.errors.BadRequest("A picture needs a mask.", path="mask", hint="Give an image as mask=...")
+        return _ask("inpaint", item.name, values, inpainting.picture_options(item, mask))
+    source = "MASK" if mask is not None else "GROUP" if vertex_group else "FACES"
+    meshes.check(item)
+    return _ask("inpaint", item.name, values, inpainting.options_of(
+        meshes.find(item.name), source, vertex_group, mask.name if mask is not None else "", faces,
+    ))
+
+
+def remove(
+    item: Any, *, faces: Sequence[int] | np.ndarray | None = None, vertex_group: str = "", **settings: Any
+) -> Handle:
+    """Ask for a piece of an object to go and for the surface to close over it; returns at once.
+
+    faces, vertex_group: as of `inpaint`. settings: those of `protocol.specs.RemoveSpec`.
+    """
+    from .capture import removing
+
+    meshes.check(item)
+    options = removing.options_of(meshes.find(item.name), "GROUP" if vertex_group else "FACES", vertex_group, faces)
+    return _ask("remove", item.name, settings, options)
+
+
+def segment(
+    item: Any, clicks: Sequence[tuple[float, float, bool]], *, camera: Any = None, by: str = "auto", add: bool = False
+) -> Handle:
+    """Ask what a few clicks mean: faces of an object, which are then selected, or a mask of a picture; returns at once.
+
+    clicks: x, y in pixels from the top left corner, and whether that is inside. For an object they lie in what `camera`
+    (a camera object, the scene's by default) renders; for a `bpy.types.Image` in the image. by: as of
+    `protocol.specs.SegmentSpec`. add: to what is selected already.
+    """
+    from .capture import clicks as clicked
+
+    points = [(float(x), float(y), bool(inside)) for x, y, inside in clicks]
+    if isinstance(item, bpy.types.Image):
+        spec, inputs = clicked.of_picture(item, points)
+        return submit(spec, "ORIGIN", inputs, target=item.name, options={"picture": item.name})
+    spec, inputs = clicked.of_mesh(item, clicked.through(bpy.context.scene, camera), points, by)
+    return submit(spec, "ORIGIN", inputs, target=item.name, options={"add": add})
+
+
+def learn(word: str, pictures: Sequence[str | Path], *, noun: str = "", **settings: Any) -> Handle:
+    """Ask for a word to be learned from 3 to 8 picture files; returns at once. `wait` gives the word back.
+
+    From then on every prompt of this user that says the word means it. noun: what kind of thing it is. settings: those
+    of `protocol.specs.LearnSpec`.
+    """
+    return _ask("learn", "", {"word": word, "noun": noun, **settings}, {"pictures": [str(one) for one in pictures]})
+
+
+def learned() -> list[str]:
+    """The words that were learned."""
+    return [one.word for one in identities.mine().all()]
 
 
 def avatar(prompt: str, *, place: str | Sequence[float] = "ORIGIN", **settings: Any) -> Handle:
@@ -156,8 +246,33 @@ def avatar(prompt: str, *, place: str | Sequence[float] = "ORIGIN", **settings: 
     return submit(wire.specs.spec_from_map("avatar", {"prompt": prompt, **settings}), place)
 
 
+def _work_on(kind: str, item: Any, values: dict[str, Any], options: dict[str, Any]) -> Handle:
+    meshes.check(item)
+    return _ask(kind, item.name, values, options)
+
+
+def _ask(kind: str, target: str, values: dict[str, Any], options: dict[str, Any]) -> Handle:
+    """A job of this kind from plain values."""
+    entry = _entry(kind, f"do work of the kind {kind}")
+    if target and kind != "edit":  # an edited object is a new one
+        values = {"name": target[:63], **values}
+    spec = wire.specs.spec_from_map(kind, values)
+    inputs = entry.inputs(bpy.context, bpy.context.scene.maquette, target, spec, options)
+    return submit(spec, "ORIGIN", inputs, target=target, options=options)
+
+
+def ask(kind: kinds.Kind, context: Any) -> Handle:
+    """Ask for what the panel's settings say."""
+    properties = context.scene.maquette
+    target, spec = kind.target(context, properties), kind.spec(context, properties)
+    options = kind.options(context, properties, target, spec) | kinds.style_of(properties, kind)
+    inputs = kinds.with_style(kind.inputs(context, properties, target, spec, options), options)
+    place = "ORIGIN" if target or "place" not in kind.settings else properties.place
+    return submit(spec, place, inputs, target=target, options=options, collection=properties.collection)
+
+
 def _entry(kind: str, what: str) -> kinds.Kind:
-    known = {one.kind: one for one in kinds.offered()}
+    known = {one.kind: one for one in kinds.KINDS if one.kind in wire.specs.KINDS}
     if kind not in known:
         raise wire.errors.UnknownKind(
             f"This version of Maquette cannot {what}.", path="kind",
@@ -179,14 +294,16 @@ def submit(
     inputs: Mapping[str, np.ndarray] | None = None,
     *,
     target: str = "",
+    options: Mapping[str, Any] | None = None,
     collection: str = "MAQUETTE",
 ) -> Handle:
-    """Ask for the job that a spec describes; `generate` and the panel both end here.
+    """Ask for the job that a spec describes; everything else here and the panel end in this.
 
     inputs: arrays that this kind of job takes. target: name of the object to work on, for kinds that change one.
-    collection: "MAQUETTE" or "ACTIVE", where a new object is filed.
+    options: what its way back into the scene needs to know, plain values. collection: "MAQUETTE" or "ACTIVE", where a
+    new object is filed.
     """
-    return Handle(link.current().submit(spec, _place(place, collection), inputs, target).id)
+    return Handle(link.current().submit(spec, _place(place, collection), inputs, target, options).id)
 
 
 def again(job_id: str, *, new_seed: bool = False) -> Handle:

@@ -18,6 +18,8 @@ PREVIEW_COLOUR = "Colour"
 """Name of the colour attribute that preview meshes carry."""
 COLOUR_OUTPUT = "Colour"
 """Name of the node group's output."""
+MADE = "maquette_made"
+"""Custom property of the materials that come from here, which later results may change."""
 
 
 def _principled(name: str, label: str) -> tuple[Any, Any, Any]:
@@ -45,6 +47,7 @@ def textured(name: str, label: str, image: Any, roughness: float, metallic: floa
     roughness, metallic: 0..1. uv_name: of the UV map.
     """
     material, surface, frame = _principled(name, label)
+    material[MADE] = True
     nodes, links = material.node_tree.nodes, material.node_tree.links
     if compat.exporters_see_groups():
         group = bpy.data.node_groups.new(name, "ShaderNodeTree")

@@ -8,22 +8,21 @@ meanwhile, or its faces were cut in a way that it cannot hold, the painted mesh 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import bpy
 import numpy as np
 
-from .. import compat
-from ..capture import painting
+from .. import compat, wire
+from ..capture import meshes
+from . import adopting, placement
 from . import material as materials
-from . import placement
 from .image import image_from_png, png_size
 from .mesh import BrokenMesh, MeshArrays
 from .result import Delivery, build, remember
 
 UV_NAME = "Maquette"
-BEFORE = "maquette_slot_before"
-"""Integer attribute of the faces: the material slot that each had before it was painted."""
 SAME = 1e-6
 """UVs that differ by no more than this are the same."""
 
@@ -31,41 +30,68 @@ SAME = 1e-6
 def deliver(delivery: Delivery) -> str:
     """Paint the object called `delivery.target`; returns its name, or that of the new object beside it.
 
-    Raises BrokenMesh or BrokenImage and leaves the scene as it was.
+    The result's arrays may lack the mesh, which is then that of the object, if it is still the one that went in.
+    Raises BrokenMesh, BrokenImage or BadRequest, and leaves the scene as it was.
     """
-    png = delivery.arrays.get("base_colour")
-    if png is None:
-        raise BrokenMesh("the result has no texture")
-    png_size(png.tobytes())
-    geometry = MeshArrays.from_result(delivery.arrays)
+    png = texture_of(delivery)
+    item = paintable(delivery.target)
+    geometry = geometry_of(delivery, item)
     if geometry.uvs is None:
         raise BrokenMesh("the result has no UVs")
-    item = bpy.data.objects.get(delivery.target)
-    fits = item is not None and item.type == "MESH" and item.data.library is None and item.mode == "OBJECT"
-    layer = _uv_layer(item.data, geometry) if item is not None and fits else None
+    layer = _uv_layer(item.data, geometry) if item is not None else None
     if item is None or layer is None:
-        return _beside(delivery, item)
+        return beside(delivery, geometry)
     name = delivery.name or item.name
     surface = materials.textured(
         f"{name} painted", f"Maquette: {delivery.prompt}"[:60],
         image_from_png(f"{name} painted", png, external=delivery.external_images), *materials.values(delivery.report),
         uv_name=layer,
     )
-    _new_slot(item, surface)
+    adopting.give(item, surface)
     remember(item, delivery)
     compat.undo_push(f"Maquette: {name} painted")
     return str(item.name)
 
 
+def texture_of(delivery: Delivery) -> np.ndarray:
+    """The result's base colour, a PNG. Raises BrokenMesh, BrokenImage."""
+    png = delivery.arrays.get("base_colour")
+    if png is None:
+        raise BrokenMesh("the result has no texture")
+    png_size(png.tobytes())
+    return png
+
+
+def paintable(name: str) -> Any | None:
+    """The mesh object of this name; None where it is gone, linked, or being edited."""
+    item = bpy.data.objects.get(name)
+    fits = item is not None and item.type == "MESH" and item.data.library is None and item.mode == "OBJECT"
+    return item if fits else None
+
+
+def geometry_of(delivery: Delivery, item: Any | None) -> MeshArrays:
+    """The mesh that was painted, with the coordinates that its texture lies on. Raises BrokenMesh, BadRequest."""
+    arrays = dict(delivery.arrays)
+    if "vertices" not in arrays:
+        now = meshes.triangles(item.data, str(delivery.options.get("uv_map", ""))) if item is not None else {}
+        if not now or meshes.fingerprint(now["faces"]) != delivery.options.get("mesh"):
+            raise wire.errors.BadRequest(
+                f"{delivery.target} is another mesh by now, and the texture does not fit it.",
+                hint="Undo what was changed and bring the result in from the history.",
+            )
+        arrays = {**now, **arrays}
+    return MeshArrays.from_result(arrays)
+
+
 def _uv_layer(mesh: Any, geometry: MeshArrays) -> str | None:
     """Name of the mesh's UV map that holds the result's coordinates, a new one where needed; None when the mesh is
     another one by now, or cannot hold them."""
-    now = painting.triangles(mesh)
+    now = meshes.triangles(mesh)
     if not np.array_equal(now["faces"], geometry.faces) or now["vertices"].shape != geometry.vertices.shape:
         return None
     if "uvs" in now and np.abs(now["uvs"] - geometry.uvs).max() <= SAME:
         return str(mesh.uv_layers.active.name)
-    corners = painting.corner_loops(mesh)
+    corners = meshes.corner_loops(mesh)
     uvs = np.zeros((len(mesh.loops), 2), np.float32)
     uvs[corners] = geometry.uvs
     if np.abs(uvs[corners] - geometry.uvs).max() > SAME:  # a chart ends inside a polygon
@@ -76,26 +102,22 @@ def _uv_layer(mesh: Any, geometry: MeshArrays) -> str | None:
     return name
 
 
-def _new_slot(item: Any, surface: Any) -> None:
-    mesh = item.data
-    before = np.empty(len(mesh.polygons), np.int32)
-    mesh.polygons.foreach_get("material_index", before)
-    if BEFORE not in mesh.attributes and len(mesh.materials):
-        mesh.attributes.new(BEFORE, "INT", "FACE").data.foreach_set("value", before)
-    mesh.materials.append(surface)
-    mesh.polygons.foreach_set("material_index", np.full(len(before), len(mesh.materials) - 1, np.int32))
-    item.active_material_index = len(mesh.materials) - 1
-    mesh.update()
-
-
-def _beside(delivery: Delivery, item: Any | None) -> str:
+def beside(delivery: Delivery, geometry: MeshArrays) -> str:
     """The painted mesh as an object of its own, where the other one stands."""
-    made = build(delivery, f"{delivery.name or delivery.prompt[:40]} painted", in_metres=False)
+    arrays = {name: getattr(geometry, name) for name in ("vertices", "faces", "uvs", "edges", "corner_edges")}
+    whole = {**{name: one for name, one in arrays.items() if one is not None}, **delivery.arrays}
+    made = build(replace(delivery, arrays=whole), f"{delivery.name or delivery.prompt[:40]} painted", in_metres=False)
+    stand_beside(delivery, made)
+    compat.undo_push(f"Maquette: {made.name}")
+    return str(made.name)
+
+
+def stand_beside(delivery: Delivery, made: Any) -> None:
+    """File a new object where the one that was worked on is filed and stands."""
+    item = bpy.data.objects.get(delivery.target)
     if item is not None and item.users_collection:
         for collection in item.users_collection:
             collection.objects.link(made)
         made.matrix_world = item.matrix_world
     else:
         placement.link(delivery.place, made)
-    compat.undo_push(f"Maquette: {made.name}")
-    return str(made.name)

@@ -31,7 +31,8 @@ class Delivery:
 
     arrays: vertices, faces, uvs, edges, corner_edges as `MeshArrays` wants them; base_colour (n,) uint8, PNG bytes.
     report: JSON-able map; `material` may hold roughness and metallic, 0..1. target: name of the object to change, for
-    kinds of work that change one. external_images: save textures beside the .blend file.
+    kinds of work that change one. options: what was noted when the button was pressed, plain values. external_images:
+    save textures beside the .blend file.
     """
 
     job_id: str
@@ -41,6 +42,7 @@ class Delivery:
     arrays: dict[str, np.ndarray]
     report: dict[str, Any] = field(default_factory=dict)
     target: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
     external_images: bool = False
 
 

@@ -147,5 +147,18 @@ def arrays(views: list[View]) -> dict[str, np.ndarray]:
     }
 
 
+def seen_by(item: Any, views: list[View]) -> dict[str, np.ndarray]:
+    """As inputs of a job about an object: the views in its own frame; its scale moves them nearer or farther. Raises
+    BadRequest when there are none."""
+    if not views:
+        raise wire.errors.BadRequest("The panel names no cameras.", path="rig", hint="Choose some under Cameras.")
+    found = []
+    for view in views:
+        world = Matrix([view.matrix[at : at + 4] for at in range(0, 16, 4)])
+        location, rotation, _scale = (item.matrix_world.inverted() @ world).decompose()
+        found.append(View(_rows(Matrix.LocRotScale(location, rotation, None)), view.fov, view.aspect, view.name))
+    return arrays(found)
+
+
 def _rows(matrix: Matrix) -> tuple[float, ...]:
     return tuple(value for row in matrix for value in row)

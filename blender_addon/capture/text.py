@@ -15,11 +15,13 @@ def prompt_of(properties: Any) -> str:
 
 
 def spec_from(properties: Any, seed: int | None = None) -> Any:
-    """`protocol.specs.TextTo3DSpec` out of `scene.maquette`.
+    """`protocol.specs.TextTo3DSpec` out of `scene.maquette`, or `VariationsSpec` where more than one is wanted.
 
     seed: used in place of the one in the panel. Raises `protocol.errors.BadRequest` naming the field.
     """
-    return wire.specs.TextTo3DSpec(
+    several = properties.count > 1
+    kind, count = (wire.specs.VariationsSpec, {"count": properties.count}) if several else (wire.specs.TextTo3DSpec, {})
+    return kind(
         prompt=prompt_of(properties),
         negative_prompt=line(properties.negative_prompt),
         preset=properties.preset,
@@ -28,7 +30,9 @@ def spec_from(properties: Any, seed: int | None = None) -> Any:
         size_metres=round(properties.size_metres, 6),  # Blender keeps 32 bits, which would show in the report
         texture_size=int(properties.texture_size),
         effort=round(properties.effort, 6),
+        style_scale=round(properties.style_scale, 6),
         name=properties.object_name.strip(),
+        **count,
     )
 
 

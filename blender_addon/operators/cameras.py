@@ -3,7 +3,7 @@
 
 import bpy
 
-from .. import words
+from .. import declared, words
 from ..capture import cameras
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
@@ -23,8 +23,8 @@ class MAQUETTE_OT_place_cameras(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     arrangement: bpy.props.EnumProperty(name="Arrangement", items=ARRANGEMENTS, default="RING")
-    count: bpy.props.IntProperty(name="Count", default=8, min=1, max=64)
-    elevation: bpy.props.FloatProperty(name="Elevation", default=0.349, min=-1.5, max=1.5, subtype="ANGLE")
+    count: declared.camera_count()
+    elevation: declared.camera_elevation()
 
     @classmethod
     def description(cls, context, properties):

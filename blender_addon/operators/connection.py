@@ -7,13 +7,14 @@ import bpy
 
 from .. import __package__ as base_package
 from .. import installation, link, preferences, wire, words
+from ..declared import Reporting
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
 LOG_LINES = 24
 
 
-class MAQUETTE_OT_connect(bpy.types.Operator):
+class MAQUETTE_OT_connect(Reporting, bpy.types.Operator):
     bl_idname = "maquette.connect"
     bl_label = "Connect"
     bl_description = "Connect to the hub, or start the one of this machine. Running jobs are taken up again"
@@ -23,8 +24,7 @@ class MAQUETTE_OT_connect(bpy.types.Operator):
         try:
             link.current().connect()
         except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, words.whole(error))
-            return {"CANCELLED"}
+            return self.refused(error)
         return {"FINISHED"}
 
 
@@ -39,7 +39,7 @@ class MAQUETTE_OT_disconnect(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class MAQUETTE_OT_paste_pairing(bpy.types.Operator):
+class MAQUETTE_OT_paste_pairing(Reporting, bpy.types.Operator):
     bl_idname = "maquette.paste_pairing"
     bl_label = "Paste Pairing String"
     bl_description = "Take the pairing string of a studio's hub from the clipboard, and connect"
@@ -49,8 +49,7 @@ class MAQUETTE_OT_paste_pairing(bpy.types.Operator):
         try:
             pairing = wire.keys.Pairing.parse(context.window_manager.clipboard)
         except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, words.whole(error))
-            return {"CANCELLED"}
+            return self.refused(error)
         settings = preferences.settings()
         settings.pairing = pairing.text()
         context.preferences.is_dirty = True
@@ -134,7 +133,7 @@ def tail(path: Path, lines: int) -> list[str]:
         return [f"The log cannot be read: {error}"]
 
 
-class MAQUETTE_OT_install(bpy.types.Operator):
+class MAQUETTE_OT_install(Reporting, bpy.types.Operator):
     bl_idname = "maquette.install"
     bl_label = "Install Backend"
     bl_description = "Make an environment for the backend and install it there. Blender's own Python stays as it is"
@@ -154,8 +153,7 @@ class MAQUETTE_OT_install(bpy.types.Operator):
         try:
             installation.current().begin(preferences.settings().source.strip())
         except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, words.whole(error))
-            return {"CANCELLED"}
+            return self.refused(error)
         return {"FINISHED"}
 
 

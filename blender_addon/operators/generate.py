@@ -6,11 +6,14 @@ from pathlib import Path
 import bpy
 
 from .. import compat, kinds, link, notes, recall, scripting, wire, words
+from ..apply import variations
+from ..capture import inpainting
+from ..declared import Reporting
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
 
-class MAQUETTE_OT_generate(bpy.types.Operator):
+class MAQUETTE_OT_generate(Reporting, bpy.types.Operator):
     bl_idname = "maquette.generate"
     bl_label = "Generate"
     bl_description = "Make it, with the settings above. Blender stays usable meanwhile"
@@ -29,14 +32,59 @@ class MAQUETTE_OT_generate(bpy.types.Operator):
         if properties.randomise:
             properties.seed = link.draw_seed()  # stays in the field: the artist can keep what turned out well
         try:
-            target, spec = kind.target(context, properties), kind.spec(context, properties)
-            scripting.submit(
-                spec, properties.place if not target else "ORIGIN", kind.inputs(context, properties, target, spec),
-                target=target, collection=properties.collection,
-            )
+            scripting.ask(kind, context)
         except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, words.whole(error))
-            return {"CANCELLED"}
+            return self.refused(error)
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_inpaint_picture(Reporting, bpy.types.Operator):
+    bl_idname = "maquette.inpaint_picture"
+    bl_label = "Inpaint"
+    bl_description = "Make what is white on the mask anew in this picture. The result is an image of its own"
+    bl_options = {"REGISTER"}
+
+    @classmethod
+    def poll(cls, context):
+        complaint = kinds.picture_complaint(context)
+        if complaint:
+            cls.poll_message_set(words.say(complaint))
+        return not complaint
+
+    def execute(self, context):
+        properties = context.scene.maquette
+        if properties.randomise:
+            properties.seed = link.draw_seed()
+        image = context.space_data.image
+        try:
+            spec = inpainting.picture_spec_from(context, properties, image)
+            options = inpainting.picture_options(image, properties.mask)
+            scripting.submit(spec, "ORIGIN", inpainting.picture_inputs(options), target=image.name, options=options)
+        except wire.errors.MaquetteError as error:
+            return self.refused(error)
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_keep_variation(bpy.types.Operator):
+    bl_idname = "maquette.keep_variation"
+    bl_label = "Keep Only This"
+    bl_description = "Delete the other variations of the active object; undo brings them back"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if not variations.siblings(context.object):
+            cls.poll_message_set(words.say("Select one of several variations"))
+            return False
+        return True
+
+    def execute(self, context):
+        for other in variations.siblings(context.object):
+            mesh = other.data
+            bpy.data.objects.remove(other)
+            if mesh.users == 0:
+                bpy.data.meshes.remove(mesh)
+        del context.object[variations.SIBLINGS]
         return {"FINISHED"}
 
 
@@ -130,7 +178,7 @@ class MAQUETTE_OT_take_picture(bpy.types.Operator):
 
 
 CLASSES = (
-    MAQUETTE_OT_generate, MAQUETTE_OT_dice, MAQUETTE_OT_browse_prior, MAQUETTE_OT_prompt_block,
-    MAQUETTE_OT_prompt_field, MAQUETTE_OT_take_picture,
+    MAQUETTE_OT_generate, MAQUETTE_OT_inpaint_picture, MAQUETTE_OT_keep_variation, MAQUETTE_OT_dice,
+    MAQUETTE_OT_browse_prior, MAQUETTE_OT_prompt_block, MAQUETTE_OT_prompt_field, MAQUETTE_OT_take_picture,
 )
 HANDLERS = compat.picture_drop("MAQUETTE_FH_picture", MAQUETTE_OT_take_picture)

@@ -4,17 +4,16 @@
 import bpy
 
 from .. import assets, link, recall, scripting, wire, words
+from ..declared import OfJob, Reporting
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
 
-class MAQUETTE_OT_reuse(bpy.types.Operator):
+class MAQUETTE_OT_reuse(OfJob, bpy.types.Operator):
     bl_idname = "maquette.reuse"
     bl_label = "Reuse Settings"
     bl_description = "Put prompt, seed and settings of this job back into the panel"
     bl_options = {"REGISTER", "UNDO"}
-
-    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
 
     def execute(self, context):
         record = link.current().history.get(self.job)
@@ -25,47 +24,31 @@ class MAQUETTE_OT_reuse(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class MAQUETTE_OT_vary(bpy.types.Operator):
+class MAQUETTE_OT_vary(OfJob, bpy.types.Operator):
     bl_idname = "maquette.vary"
     bl_label = "Vary"
     bl_description = "Ask for the same with another seed"
     bl_options = {"REGISTER"}
 
-    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
-
     def execute(self, context):
-        try:
-            scripting.again(self.job, new_seed=True)
-        except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, words.whole(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+        return self.attempt(lambda: scripting.again(self.job, new_seed=True))
 
 
-class MAQUETTE_OT_bring(bpy.types.Operator):
+class MAQUETTE_OT_bring(OfJob, bpy.types.Operator):
     bl_idname = "maquette.bring"
     bl_label = "Bring into the Scene"
     bl_description = "Put this result into the open file, at the place that the panel names"
     bl_options = {"REGISTER"}
 
-    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
-
     def execute(self, context):
-        try:
-            scripting.bring(self.job, context.scene.maquette.place)
-        except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, words.whole(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+        return self.attempt(lambda: scripting.bring(self.job, context.scene.maquette.place))
 
 
-class MAQUETTE_OT_delete(bpy.types.Operator):
+class MAQUETTE_OT_delete(OfJob, bpy.types.Operator):
     bl_idname = "maquette.delete"
     bl_label = "Delete from History"
     bl_description = "Strike this job out of the history, its kept result and picture too. Objects in scenes stay"
     bl_options = {"REGISTER"}
-
-    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
 
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(self, event)
@@ -89,7 +72,7 @@ class MAQUETTE_OT_page(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class MAQUETTE_OT_publish(bpy.types.Operator):
+class MAQUETTE_OT_publish(Reporting, bpy.types.Operator):
     bl_idname = "maquette.publish"
     bl_label = "Publish as Asset"
     bl_description = "Copy the active object into an asset library, with preview, tags and a catalogue"
@@ -106,8 +89,7 @@ class MAQUETTE_OT_publish(bpy.types.Operator):
         try:
             path = assets.publish(context.object)
         except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, words.whole(error))
-            return {"CANCELLED"}
+            return self.refused(error)
         self.report({"INFO"}, words.say(f"Published to {path}"))
         return {"FINISHED"}
 

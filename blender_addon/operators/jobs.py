@@ -3,7 +3,8 @@
 
 import bpy
 
-from .. import link, scripting, wire, words
+from .. import compat, link, scripting, words
+from ..declared import OfJob
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
@@ -16,13 +17,11 @@ def found(operator):
     return job
 
 
-class MAQUETTE_OT_cancel(bpy.types.Operator):
+class MAQUETTE_OT_cancel(OfJob, bpy.types.Operator):
     bl_idname = "maquette.cancel"
     bl_label = "Cancel"
     bl_description = "End this job. Other jobs go on"
     bl_options = {"REGISTER"}
-
-    job: bpy.props.StringProperty(name="Job", description="Id of the job; empty for the newest", default="")
 
     @classmethod
     def poll(cls, context):
@@ -39,13 +38,11 @@ class MAQUETTE_OT_cancel(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class MAQUETTE_OT_pause(bpy.types.Operator):
+class MAQUETTE_OT_pause(OfJob, bpy.types.Operator):
     bl_idname = "maquette.pause"
     bl_label = "Pause"
     bl_description = "Let this job rest, so that others get their turn. It keeps what it has done"
     bl_options = {"REGISTER"}
-
-    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
 
     def execute(self, context):
         if found(self) is None:
@@ -54,13 +51,11 @@ class MAQUETTE_OT_pause(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class MAQUETTE_OT_resume(bpy.types.Operator):
+class MAQUETTE_OT_resume(OfJob, bpy.types.Operator):
     bl_idname = "maquette.resume"
     bl_label = "Continue"
     bl_description = "Let this job go on where it paused"
     bl_options = {"REGISTER"}
-
-    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
 
     def execute(self, context):
         if found(self) is None:
@@ -69,37 +64,33 @@ class MAQUETTE_OT_resume(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class MAQUETTE_OT_retry(bpy.types.Operator):
+class MAQUETTE_OT_retry(OfJob, bpy.types.Operator):
     bl_idname = "maquette.retry"
     bl_label = "Try Again"
     bl_description = "Ask for the same once more: same prompt, same settings, same seed"
     bl_options = {"REGISTER"}
 
-    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
-
     def execute(self, context):
-        try:
+        def again():
             scripting.again(self.job)
-        except wire.errors.MaquetteError as error:
-            self.report({"ERROR"}, words.whole(error))
-            return {"CANCELLED"}
-        link.current().jobs.forget(self.job)
-        return {"FINISHED"}
+            link.current().jobs.forget(self.job)
+
+        return self.attempt(again)
 
 
-class MAQUETTE_OT_show_result(bpy.types.Operator):
+class MAQUETTE_OT_show_result(OfJob, bpy.types.Operator):
     bl_idname = "maquette.show_result"
     bl_label = "Select Result"
-    bl_description = "Select the object that this job made"
+    bl_description = "Select the object that this job made, or show its picture in the Image Editor"
     bl_options = {"REGISTER", "UNDO"}
-
-    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
 
     def execute(self, context):
         record = link.current().history.get(self.job)
         job = link.current().jobs.get(self.job)
         name = (job.object_name if job is not None else "") or (record.object_name if record is not None else "")
         item = context.view_layer.objects.get(name) if name else None
+        if item is None and compat.show_image(None, bpy.data.images.get(name) if name else None):
+            return {"FINISHED"}
         if item is None:
             self.report({"WARNING"}, words.say("The object is not in this view layer any more"))
             return {"CANCELLED"}
@@ -110,13 +101,11 @@ class MAQUETTE_OT_show_result(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class MAQUETTE_OT_forget(bpy.types.Operator):
+class MAQUETTE_OT_forget(OfJob, bpy.types.Operator):
     bl_idname = "maquette.forget"
     bl_label = "Remove from List"
     bl_description = "Take this ended job off the list. Its object stays, and so does its place in the history"
     bl_options = {"REGISTER"}
-
-    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
 
     def execute(self, context):
         link.current().jobs.forget(self.job)

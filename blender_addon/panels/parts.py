@@ -18,6 +18,12 @@ class Sidebar:
     bl_category = "Maquette"
 
 
+class PictureSidebar:
+    bl_space_type = "IMAGE_EDITOR"
+    bl_region_type = "UI"
+    bl_category = "Maquette"
+
+
 def paragraph(layout, context, sentence: str, icon: str = "NONE", indent: int = 4) -> None:
     """Text over as many lines as the sidebar's width asks for; Blender's labels do not wrap.
 

@@ -1,45 +1,107 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on's preferences: which hub, the backend of this machine, how results arrive."""
+"""Draws settings of a job by their names: most as a plain property, some with what belongs to them beside."""
 
-from .. import installation, words
-from . import connection, parts
+from .. import compat, identities, words
+from ..capture import text
+from . import parts
+
+PLACEHOLDER = "a red mushroom with white spots"
+IN_ROWS = ("verb", "subject")
+"""Choices of a few words that are shown all at once."""
 
 
-def draw(layout, context, preferences) -> None:
-    """Draw them into Blender's own preferences window."""
-    box = layout.box()
-    box.label(text="Hub of the Studio", icon="NETWORK_DRIVE")
-    row = parts.form(box).row(align=True)
-    row.prop(preferences, "pairing")
-    row.operator("maquette.paste_pairing", text="", icon="PASTEDOWN")
-    if preferences.pairing:
-        row.operator("maquette.unpair", text="", icon="X")
-    column = parts.form(box)
-    column.active = not preferences.pairing.strip()
-    column.prop(preferences, "address")
-    box.label(text=connection.where(), icon="INFO", translate=False)
+def draw(layout, context, names) -> None:
+    """Draw these settings of `scene.maquette`, in order."""
+    properties = context.scene.maquette
+    column = None
+    for name in names:
+        special = SPECIAL.get(name)
+        if special is not None:
+            column = None
+            special(layout, context, properties)
+        elif name in IN_ROWS:
+            column = None
+            layout.row(align=True).prop(properties, name, expand=True)
+        elif name != "noun" or properties.subject == "object":
+            column = column or parts.form(layout)
+            column.prop(properties, name)
 
-    box = layout.box()
-    box.label(text="Backend of This Machine", icon="DESKTOP")
-    column = parts.form(box)
-    column.prop(preferences, "source")
-    column.prop(preferences, "python")
-    current = installation.current()
-    if current.running:
-        connection.draw_installation(box)
-    else:
-        row = box.row()
-        row.operator("maquette.install", icon="IMPORT")
-        if installation.installed_python():
-            row.operator("maquette.uninstall", icon="TRASH")
-            box.label(text=words.say("Installed: {path}", path=installation.installed_python()), translate=False,
-                      icon="CHECKMARK")
-    if current.problem is not None:
-        parts.error(box, context, current.problem, ())
-        box.operator("maquette.log", icon="TEXT").file = str(current.log)
 
-    box = layout.box()
-    box.label(text="Results", icon="MESH_MONKEY")
-    column = parts.form(box)
-    for name in ("show_preview", "take_up", "external_images", "status_bar", "cache_megabytes", "library"):
-        column.prop(preferences, name)
+def draw_prompt(layout, context, properties) -> None:
+    """The prompt: a box of several lines, a field, or a text block; and the learned words that it says."""
+    block = properties.prompt_text
+    if block is not None or not compat.prompt_box(layout, properties, "prompt", words.say(PLACEHOLDER)):
+        row = layout.row(align=True)
+        if block is None:
+            row.prop(properties, "prompt", text="", icon="OUTLINER_OB_FONT")
+            row.operator("maquette.prompt_block", text="", icon="TEXT")
+            if len(properties.prompt) > 30:
+                parts.paragraph(layout, context, properties.prompt, indent=2)
+        else:
+            row.template_ID(properties, "prompt_text", unlink="maquette.prompt_field")
+            sentence = text.prompt_of(properties)
+            if sentence:
+                parts.paragraph(layout, context, sentence, indent=2)
+    spoken = identities.mine().spoken(text.prompt_of(properties))
+    if spoken:
+        said = words.say("Learned words: {words}", words=", ".join(one.word for one in spoken))
+        layout.label(text=said, icon="BOOKMARKS", translate=False)
+
+
+def draw_seed(layout, context, properties) -> None:
+    row = parts.form(layout).row(align=True)
+    row.prop(properties, "seed")
+    row.prop(properties, "randomise", text="", icon="LOCKED" if not properties.randomise else "UNLOCKED",
+             invert_checkbox=True)
+    row.operator("maquette.dice", text="", icon="FILE_REFRESH")
+
+
+def draw_prior(layout, context, properties) -> None:
+    row = parts.form(layout).row(align=True)
+    row.prop(properties, "prior")
+    row.operator("maquette.browse_prior", text="", icon="FILEBROWSER")
+
+
+def draw_selection(layout, context, properties) -> None:
+    """How the selection is given, and what helps to make it."""
+    column = parts.form(layout)
+    column.prop(properties, "selection")
+    item = context.object
+    if properties.selection == "GROUP" and item is not None and item.type == "MESH":
+        column.prop_search(properties, "vertex_group", item, "vertex_groups")
+    elif properties.selection == "MASK":
+        draw_mask(layout, context, properties)
+    elif properties.selection == "FACES":
+        layout.operator("maquette.click", icon="RESTRICT_SELECT_OFF")
+
+
+def draw_mask(layout, context, properties) -> None:
+    row = parts.form(layout).row(align=True)
+    row.prop(properties, "mask")
+    row.operator("maquette.new_mask", text="", icon="ADD")
+
+
+def draw_picture(layout, context, properties) -> None:
+    """The picture of a style, and how much it has to say where there is one."""
+    layout.label(text="Style")
+    layout.template_ID(properties, "picture", open="image.open")
+    if properties.picture is not None:
+        parts.form(layout).prop(properties, "style_scale")
+
+
+def draw_pictures(layout, context, properties) -> None:
+    """The pictures that a word is learned from, and the words that there are."""
+    count = len(properties.pictures)
+    label = words.say("{count} pictures", count=count) if count else words.say("Choose Pictures")
+    layout.operator("maquette.choose_pictures", text=label, icon="FILE_IMAGE", translate=False)
+    for one in identities.mine().all():
+        row = layout.row(align=True)
+        row.label(text=f"{one.word} ({one.noun})" if one.noun else one.word, icon="BOOKMARKS", translate=False)
+        row.operator("maquette.say_word", text="", icon="OUTLINER_OB_FONT").word = one.word
+        row.operator("maquette.forget_word", text="", icon="TRASH").word = one.word
+
+
+SPECIAL = {
+    "prompt": draw_prompt, "seed": draw_seed, "prior": draw_prior, "selection": draw_selection, "mask": draw_mask,
+    "picture": draw_picture, "pictures": draw_pictures,
+}

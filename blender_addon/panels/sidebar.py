@@ -3,12 +3,10 @@
 
 import bpy
 
-from .. import compat, connection, kinds, link, mending, words
-from ..capture import text
+from .. import connection, kinds, link, mending, words
+from ..apply import variations
 from ..history import estimate
-from . import parts
-
-PLACEHOLDER = "a red mushroom with white spots"
+from . import parts, settings
 
 
 class MAQUETTE_PT_main(parts.Sidebar, bpy.types.Panel):
@@ -21,25 +19,10 @@ class MAQUETTE_PT_main(parts.Sidebar, bpy.types.Panel):
         problem = link.current().problem
         if problem is not None:
             parts.error(layout.box(), context, problem, mending.of_connection(problem))
-        known = kinds.offered()
-        if len(known) > 1:
-            layout.row(align=True).prop(properties, "kind", expand=len(known) <= 3)
+        if len(kinds.offered()) > 1:
+            layout.prop(properties, "kind", text="")
         kind = kinds.chosen(properties)
-        draw_prompt(layout, context, properties)
-        if kind.uses_picture:
-            layout.template_ID(properties, "picture", open="image.open")
-
-        column = parts.form(layout)
-        for name in ("preset", "size_metres", "place"):
-            if name in kind.settings:
-                column.prop(properties, name)
-        if "seed" in kind.settings:
-            row = column.row(align=True)
-            row.prop(properties, "seed")
-            row.prop(properties, "randomise", text="", icon="LOCKED" if not properties.randomise else "UNLOCKED",
-                     invert_checkbox=True)
-            row.operator("maquette.dice", text="", icon="FILE_REFRESH")
-
+        settings.draw(layout, context, kind.settings)
         complaint = kinds.complaint(context)
         button = layout.row()
         button.scale_y = 1.6
@@ -48,24 +31,8 @@ class MAQUETTE_PT_main(parts.Sidebar, bpy.types.Panel):
             parts.paragraph(layout, context, complaint, icon="INFO")
         else:
             layout.label(text=expected(kind, context), icon="TIME", translate=False)
-
-
-def draw_prompt(layout, context, properties) -> None:
-    """The prompt: a box of several lines, a field, or a text block."""
-    block = properties.prompt_text
-    if block is None and compat.prompt_box(layout, properties, "prompt", words.say(PLACEHOLDER)):
-        return
-    row = layout.row(align=True)
-    if block is None:
-        row.prop(properties, "prompt", text="", icon="OUTLINER_OB_FONT")
-        row.operator("maquette.prompt_block", text="", icon="TEXT")
-        if len(properties.prompt) > 30:
-            parts.paragraph(layout, context, properties.prompt, indent=2)
-    else:
-        row.template_ID(properties, "prompt_text", unlink="maquette.prompt_field")
-        sentence = text.prompt_of(properties)
-        if sentence:
-            parts.paragraph(layout, context, sentence, indent=2)
+        if variations.siblings(context.object):
+            layout.operator("maquette.keep_variation", icon="CHECKMARK")
 
 
 def expected(kind, context) -> str:
@@ -85,21 +52,7 @@ class MAQUETTE_PT_advanced(parts.Sidebar, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
-        properties = context.scene.maquette
-        settings = kinds.chosen(properties).settings
-        column = parts.form(self.layout)
-        if "negative_prompt" in settings:
-            column.prop(properties, "negative_prompt")
-        if "prior" in settings:
-            row = column.row(align=True)
-            row.prop(properties, "prior")
-            row.operator("maquette.browse_prior", text="", icon="FILEBROWSER")
-        for name in ("effort", "texture_size", "uvs"):
-            if name in settings:
-                column.prop(properties, name)
-        if "place" in settings:
-            column.prop(properties, "object_name")
-            column.prop(properties, "collection")
+        settings.draw(self.layout, context, kinds.chosen(context.scene.maquette).more)
 
 
 class MAQUETTE_PT_cameras(parts.Sidebar, bpy.types.Panel):
@@ -108,16 +61,17 @@ class MAQUETTE_PT_cameras(parts.Sidebar, bpy.types.Panel):
     bl_parent_id = "MAQUETTE_PT_main"
     bl_options = {"DEFAULT_CLOSED"}
 
+    @classmethod
+    def poll(cls, context):
+        return kinds.chosen(context.scene.maquette).uses_rig
+
     def draw(self, context):
         layout = self.layout
         properties = context.scene.maquette
         column = parts.form(layout)
-        if kinds.chosen(properties).uses_rig:
-            column.prop(properties, "rig")
-            if properties.rig == "COLLECTION":
-                column.prop(properties, "rig_collection")
-        else:
-            parts.paragraph(layout, context, "This kind of work chooses its own views", icon="INFO")
+        column.prop(properties, "rig")
+        if properties.rig == "COLLECTION":
+            column.prop(properties, "rig_collection")
         column = parts.form(layout)
         column.prop(properties, "rig_count")
         column.prop(properties, "rig_elevation")

@@ -12,11 +12,12 @@ import pytest
 from mathutils import Matrix
 
 from blender_addon import kinds, wire
+from blender_addon.apply import adopting
 from blender_addon.apply import painting as painted
 from blender_addon.apply.mesh import BrokenMesh
 from blender_addon.apply.placement import Place
 from blender_addon.apply.result import Delivery
-from blender_addon.capture import painting
+from blender_addon.capture import meshes, painting
 
 JOB = "0123456789abcdef0123456789abcdef"
 
@@ -36,7 +37,7 @@ def result(item, **changes) -> dict[str, np.ndarray]:
     """As the worker gives it back: the same triangles, with a texture."""
     from tests.blender_addon.conftest import png_bytes
 
-    arrays = painting.triangles(item.data)
+    arrays = meshes.triangles(item.data)
     arrays["base_colour"] = np.frombuffer(png_bytes(np.full((8, 8, 3), 99, np.uint8)), np.uint8)
     return arrays | changes
 
@@ -54,7 +55,7 @@ def uvs_of(mesh, name) -> np.ndarray:
 
 
 def test_what_goes_in_is_the_mesh_in_triangles_with_its_uvs(cube):
-    arrays = painting.inputs(bpy.context, bpy.context.scene.maquette, "Crate", SimpleNamespace(rig="coverage"))
+    arrays = painting.inputs(bpy.context, bpy.context.scene.maquette, "Crate", SimpleNamespace(rig="coverage"), {})
     assert arrays["vertices"].shape == (8, 3) and arrays["faces"].shape == (12, 3) and arrays["uvs"].shape == (36, 2)
     assert {name: one.dtype.str for name, one in arrays.items()} == {"vertices": "<f4", "faces": "<i4", "uvs": "<f4"}
     assert arrays["vertices"].min() == -1.0  # the object's own frame, not the world's
@@ -70,7 +71,7 @@ def test_chosen_cameras_go_in_in_the_objects_frame(cube):
     bpy.context.view_layer.update()
     properties = bpy.context.scene.maquette
     properties.rig = "SCENE"
-    arrays = painting.inputs(bpy.context, properties, "Crate", SimpleNamespace(rig="cameras"))
+    arrays = painting.inputs(bpy.context, properties, "Crate", SimpleNamespace(rig="cameras"), {})
     assert arrays["cameras"].shape == (1, 4, 4) and arrays["fields_of_view"].shape == (1,)
     matrix = Matrix(arrays["cameras"][0].tolist())
     assert np.allclose(matrix.translation, (-5.0, 0.0, 0.0), atol=1e-5)  # turned by 90 degrees, half as far
@@ -84,10 +85,10 @@ def test_on_its_own_uvs_only_a_material_is_added(cube):
     assert [one.name for one in cube.data.uv_layers] == ["UVMap"] and np.array_equal(uvs_of(cube.data, "UVMap"), before)
     assert [one.name for one in cube.data.materials] == ["Wood", "Iron", "Crate painted"]
     assert {one.material_index for one in cube.data.polygons} == {2}
-    kept = [one.value for one in cube.data.attributes[painted.BEFORE].data]
+    kept = [one.value for one in cube.data.attributes[adopting.BEFORE].data]
     assert kept == [0, 0, 0, 1, 0, 0]
     give(cube, result(cube))  # again: what was there at first is still known
-    assert [one.value for one in cube.data.attributes[painted.BEFORE].data] == kept
+    assert [one.value for one in cube.data.attributes[adopting.BEFORE].data] == kept
     assert cube["maquette_seed"] == "4"
 
 
@@ -146,15 +147,15 @@ def test_a_result_without_its_texture_changes_nothing(cube, missing):
 
 def test_what_cannot_be_painted_says_why(cube):
     properties = bpy.context.scene.maquette
-    assert painting.target(bpy.context, properties) == "Crate"
+    assert meshes.target(bpy.context, properties) == "Crate"
     cube.select_set(False)
     with pytest.raises(wire.errors.BadRequest, match="Select the mesh"):
-        painting.target(bpy.context, properties)
+        meshes.target(bpy.context, properties)
     bpy.ops.object.empty_add()
     with pytest.raises(wire.errors.BadRequest, match="Select the mesh"):
-        painting.target(bpy.context, properties)
+        meshes.target(bpy.context, properties)
     with pytest.raises(wire.errors.BadRequest, match="any more"):
-        painting.inputs(bpy.context, properties, "Gone", SimpleNamespace(rig="coverage"))
+        painting.inputs(bpy.context, properties, "Gone", SimpleNamespace(rig="coverage"), {})
 
 
 def test_the_panel_offers_it_and_makes_its_spec(cube):

@@ -45,9 +45,9 @@ class Recorder:
 
     def template_icon(self, number, scale):
         assert number > 0
-        self.written.append("<picture>")
+        self.written.append("<thumbnail>")
 
-    def template_ID(self, data, name, unlink=None):
+    def template_ID(self, data, name, unlink=None, open=None):
         assert name in data.bl_rna.properties, name
         self.written.append(f"<{name}>")
 
@@ -124,7 +124,8 @@ def test_durations(seconds, text):
 
 def test_the_kinds_that_the_protocol_knows_are_offered_and_no_others(addon, monkeypatch):
     assert "<kind>" in drawn()
-    assert [one.kind for one in kinds.offered()] == [one.kind for one in kinds.KINDS if one.kind in wire.specs.KINDS]
+    wanted = [one.kind for one in kinds.KINDS if one.label and one.kind in wire.specs.KINDS]
+    assert [one.kind for one in kinds.offered()] == wanted and len(wanted) > 4
     monkeypatch.setattr(wire.specs, "KINDS", {"text_to_3d": wire.specs.TextTo3DSpec})
     assert [one.kind for one in kinds.offered()] == ["text_to_3d"] and "<kind>" not in drawn()
 
@@ -184,7 +185,7 @@ def test_the_history_has_pages_pictures_and_a_search(addon, make_png, monkeypatc
     pages.set_picture(f"{7:032x}", make_png(np.full((8, 8, 3), 99, np.uint8)))
     seen = drawn()
     assert "tower number 7" in seen and "tower number 1" not in seen and "1 / 2" in seen
-    assert seen.count("<picture>") == 1
+    assert seen.count("<thumbnail>") == 1
     assert all(f"[maquette.{name}]" in seen for name in ("reuse", "vary", "bring", "delete"))
     assert bpy.ops.maquette.page(step=1) == {"FINISHED"}
     assert "tower number 1" in drawn() and "tower number 7" not in drawn()
@@ -209,12 +210,12 @@ def test_the_status_bar_tells_progress_and_for_a_while_the_end(addon):
 
 
 def test_the_preferences_are_drawn():
-    from blender_addon.panels import settings
+    from blender_addon.panels import preferences as page
 
     assert addon_utils.enable("blender_addon", default_set=True) is not None
     try:
         recorder = Recorder()
-        settings.draw(recorder, bpy.context, preferences.settings())
+        page.draw(recorder, bpy.context, preferences.settings())
     finally:
         addon_utils.disable("blender_addon", default_set=True)
     for part in ("<pairing>", "<source>", "[maquette.install]", "<cache_megabytes>", "[maquette.paste_pairing]"):

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A selected object and a changed sentence -> an edit job: the mesh, and the texture that it wears."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+import numpy as np
+
+from .. import wire
+from . import appearance, meshes, pictures
+from .text import line, prompt_of
+
+
+def spec_from(context: Any, properties: Any, seed: int | None = None) -> Any:
+    """`protocol.specs.EditSpec` for the active mesh. Raises BadRequest naming the field."""
+    meshes.target(context, properties)
+    return wire.specs.EditSpec(
+        prompt=prompt_of(properties),
+        negative_prompt=line(properties.negative_prompt),
+        preset=properties.preset,
+        prior=properties.prior.strip(),
+        seed=properties.seed if seed is None else seed,
+        reshape=round(properties.reshape, 6),
+        strength=round(properties.strength, 6),
+        texture_size=int(properties.texture_size),
+        effort=round(properties.effort, 6),
+        style_scale=round(properties.style_scale, 6),
+        name=properties.object_name.strip(),
+    )
+
+
+def options(context: Any, properties: Any, target: str, spec: Any) -> dict[str, Any]:
+    """hide_original: whether the result takes the original's place, which is then hidden."""
+    return {"hide_original": bool(properties.hide_original)}
+
+
+def inputs(context: Any, properties: Any, target: str, spec: Any, options: dict[str, Any]) -> dict[str, np.ndarray]:
+    """vertices and faces; uvs and base_colour where the whole mesh wears one texture, which the edit begins with."""
+    item = meshes.find(target)
+    try:
+        worn = appearance.worn(item)
+    except wire.errors.BadRequest:  # several materials: the edit begins with the shape alone
+        worn = None
+    arrays = meshes.triangles(item.data, worn.uv_map if worn is not None else "")
+    if worn is not None and worn.image and "uvs" in arrays:
+        arrays["base_colour"] = pictures.as_input(pictures.file_bytes(bpy.data.images[worn.image]))
+    return arrays
