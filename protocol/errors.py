@@ -67,18 +67,19 @@ class MaquetteError(Exception):
             "attempt": self.attempt,
             "message": self.message[:MAX_TEXT],
             "hint": self.hint[:MAX_TEXT],
-            "detail": {str(key)[:64]: _plain(value) for key, value in list(self.detail.items())[:64]},
+            "detail": _plain_map(self.detail),
         }
 
     @staticmethod
     def from_map(values: Any) -> MaquetteError:
-        """Rebuild the error that `to_map` described; anything unusable becomes a default, never a second error."""
+        """Rebuild the error that `to_map` described; anything unusable becomes a default, never a second error, and
+        what is longer than `to_map` would make it is cut."""
         if type(values) is not dict:
             return ProtocolError("The other side sent an error that cannot be read.")
 
         def text(key: str) -> str:
             value = values.get(key)
-            return value if type(value) is str else ""
+            return value[:MAX_TEXT] if type(value) is str else ""
 
         code = text("code") or "internal"
         error = MaquetteError(text("message") or "Unknown error.", hint=text("hint"), code=code, stage=text("stage"))
@@ -86,8 +87,12 @@ class MaquetteError(Exception):
         error.kind = text("kind") if text("kind") in KINDS else type(error).kind
         error.retryable = values.get("retryable") is True
         error.attempt = values["attempt"] if type(values.get("attempt")) is int else 0
-        error.detail = dict(values["detail"]) if type(values.get("detail")) is dict else {}
+        error.detail = _plain_map(values["detail"]) if type(values.get("detail")) is dict else {}
         return error
+
+
+def _plain_map(values: dict[Any, Any]) -> dict[str, Any]:
+    return {str(key)[:64]: _plain(value) for key, value in list(values.items())[:64]}
 
 
 def _plain(value: Any) -> Any:

@@ -36,6 +36,8 @@ def test_unknown_code_stays_readable():
 def test_path_and_long_text():
     assert BadRequest("x", path="seed").path == "seed"
     assert len(OutOfSpace("y" * 10_000).to_map()["message"]) == errors.MAX_TEXT
+    told = MaquetteError.from_map({"message": "y" * 10_000, "hint": "z" * 10_000, "detail": {"k" * 99: "v" * 10_000}})
+    assert len(told.message) == len(told.hint) == len(told.detail["k" * 64]) == errors.MAX_TEXT
 
 
 plain = st.recursive(
@@ -47,4 +49,6 @@ plain = st.recursive(
 @settings(max_examples=60, deadline=None)
 @given(plain | st.dictionaries(st.sampled_from(["code", "kind", "message", "detail", "attempt", "stage"]), plain))
 def test_nonsense_becomes_an_error_not_an_exception(values):
-    assert isinstance(MaquetteError.from_map(values), MaquetteError)
+    error = MaquetteError.from_map(values)
+    assert isinstance(error, MaquetteError)
+    assert MaquetteError.from_map(error.to_map()).to_map() == error.to_map()
