@@ -61,13 +61,14 @@ class TetrahedralSDF(nn.Module):
         length = (self.offsets.square().sum(1, keepdim=True) + 1e-12).sqrt()
         return self.grid.vertices + self.offsets * (torch.tanh(length) / length * (OFFSET_LIMIT * self.grid.cell_size))
 
-    def march(self) -> Surface:
+    def march(self, sdf: torch.Tensor | None = None) -> Surface:
         """The surface with the grid edges under its vertices. Raises EmptySurface where no sign changes.
 
-        The border of the box is kept outside, so the surface is always closed.
+        sdf: (V,) instead of the field's own. The border of the box is kept outside, so the surface is always closed.
         """
         grid = self.grid
-        sdf = torch.where(grid.border, self.sdf.clamp(min=0.01 * grid.cell_size), self.sdf)
+        sdf = self.sdf if sdf is None else sdf
+        sdf = torch.where(grid.border, sdf.clamp(min=0.01 * grid.cell_size), sdf)
         surface = marching_tetrahedra(grid, sdf, self.positions())
         if not len(surface.faces):
             raise EmptySurface(
@@ -150,10 +151,12 @@ class TetrahedralSDF(nn.Module):
         low: Point,
         high: Point,
         *,
+        band: float = 0.0,
         device: torch.device | str = "cpu",
     ) -> TetrahedralSDF:
         """Carry a signed distance over, negative inside: points (N, 3) on `device` to (N,). low, high: a box around the
-        object with a cell to spare. Raises EmptySurface where nothing is inside of any grid vertex.
+        object with a cell to spare. band: how far from the surface it is kept exact, BAND cells at least. Raises
+        EmptySurface where nothing is inside of any grid vertex.
         """
         field = cls(resolution, low, high)
         cell = field.grid.cell_size
@@ -161,7 +164,7 @@ class TetrahedralSDF(nn.Module):
             parts = [distance_fn(chunk.to(device)).float().cpu() for chunk in field.grid.vertices.split(CHUNK)]
             distance = torch.cat(parts)
             # The floor keeps a finite interpolation where a vertex lies on the surface.
-            exact = distance.abs().clamp(1e-3 * cell, BAND * cell)
+            exact = distance.abs().clamp(1e-3 * cell, max(BAND * cell, band))
             field.sdf.copy_(torch.where(distance < 0, -exact, exact))
         if not (distance < 0).any():
             raise EmptySurface(

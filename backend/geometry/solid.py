@@ -81,10 +81,10 @@ def _tidy(mesh: Mesh) -> tuple[Floats, Ints]:
     """Without double vertices and faces without area, neighbours wound alike and every part outward."""
     vertices, faces = mesh.vertices.astype(np.float64), mesh.faces.astype(np.int64)
     vertices, faces = weld(vertices, faces, WELD * max(mesh.diagonal, 1e-30))
-    faces = faces[~degenerate(vertices, faces, 1e-7)]
-    if not len(faces):
+    sound = faces[~degenerate(vertices, faces, 1e-7)]
+    if not len(sound):
         raise ValueError("no face of the mesh has any area")
-    vertices, used = compact(vertices, faces)
+    vertices, used = compact(vertices, sound)
     faces = orient_together(used.astype(np.int64), len(vertices))
     number, part = face_components(faces, len(vertices))
     corner = vertices[faces[:, 0]]

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from backend.fields.tetrahedral_sdf import TetrahedralSDF
 from backend.fields.texture import TextureConfig, TextureField
 from backend.geometry.compare import surface_places
 from backend.geometry.mesh import Mesh
 from backend.geometry.solid import Solid
-from backend.jobs import presets
+from backend.jobs import memory, presets
 from backend.jobs.carry_over import carry_over
 from backend.jobs.coarse import CoarseStage, hash_grid_config
 from backend.jobs.context import JobContext
@@ -30,6 +29,7 @@ from backend.jobs.edit_input import EditInput, read_edit
 from backend.jobs.edit_stage import (
     EditStage,
     Leash,
+    LeashedSurface,
     Tell,
     calmer,
     coarse_settings,
@@ -37,6 +37,7 @@ from backend.jobs.edit_stage import (
     take_on_colours,
     take_on_shape,
 )
+from backend.jobs.fine import FineStage
 from backend.jobs.finish import Asset, arrays_at, finish, portrait
 from backend.jobs.guide import Guide, Voice
 from backend.jobs.keeper import Keeper
@@ -49,33 +50,35 @@ from backend.jobs.stopwatch import Stopwatch
 from backend.jobs.text_to_3d import optimise_coarse, optimise_fine
 from backend.jobs.texture import by_views
 from backend.jobs.texture_input import read_input
+from backend.kernels.winding import NearestSurface
 from backend.render.raster import Rasteriser, choose_rasteriser
 from backend.texturing.rig import RADIUS
 from protocol.specs import EditSpec, TextureSpec
 
 Points = NDArray[np.float32]
 
-MARGIN = 0.12  # of the longest side, at most: room for what the prompt adds
+MOST_ROOM = 0.12  # of the longest side: room for what the prompt adds
 SPARE = 0.06  # field units: more than a cell of any grid, so that the surface closes inside of the box
 COMPARED = 20_000  # places of the surface at which the report says how far it moved
 
 
 def edit(spec: EditSpec, context: JobContext) -> MeshResult:
     """The whole recipe. Goes on from the job's checkpoint if there is one. Raises MaquetteError for the user's eyes."""
-    preset = presets.with_memory(presets.with_effort(presets.find(spec.preset), spec.effort), context.memory_share)
+    preset = presets.with_effort(presets.find(spec.preset), spec.effort)
     saved = context.load_checkpoint() or {}
     seed = saved.get("seed", spec.seed if spec.seed is not None else secrets.randbelow(2**31))
     watch = Stopwatch(context, _plan(spec, preset))
     notes = Notes(context)
     rasteriser = choose_rasteriser(context.device)
-    if context.memory_share < 1.0:
-        notes.add("The device's memory ran out before; this attempt uses fewer views at once and takes longer.")
+    plan = memory.plan_for(preset, spec.prior, context)
+    if plan.sentence():
+        notes.add(plan.sentence())
     with watch.stage("read the mesh", "looking at the mesh"):
         given = read_edit(context.inputs, notes)
     previews = Previews(context, preset.preview_every, 1.0, given.frame.back)
     with watch.stage("read the prompt", spec.prompt):
-        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes)
-    work = _Work(spec, preset, seed, context, watch, notes, previews, rasteriser, broad, sharp, given)
+        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec)
+    work = _Work(spec, preset, plan, seed, context, watch, notes, previews, rasteriser, broad, sharp, given)
     asset, vertices, facts = work.retexture() if spec.reshape == 0 else work.reshape(saved)
     with watch.stage("deliver", "taking its picture"):
         arrays = arrays_at(vertices, asset, portrait(asset, context.device, rasteriser))
@@ -108,10 +111,10 @@ class _Work:
     """One job's tools and material, and the two ways to do it."""
 
     def __init__(
-        self, spec: EditSpec, preset: Preset, seed: int, context: JobContext, watch: Stopwatch, notes: Notes,
-        previews: Previews, rasteriser: Rasteriser, broad: Voice, sharp: Voice, given: EditInput,
+        self, spec: EditSpec, preset: Preset, plan: memory.MemoryPlan, seed: int, context: JobContext, watch: Stopwatch,
+        notes: Notes, previews: Previews, rasteriser: Rasteriser, broad: Voice, sharp: Voice, given: EditInput,
     ):
-        self.spec, self.preset, self.seed, self.context = spec, preset, seed, context
+        self.spec, self.preset, self.plan, self.seed, self.context = spec, preset, plan, seed, context
         self.watch, self.notes, self.previews, self.rasteriser = watch, notes, previews, rasteriser
         self.broad, self.sharp, self.given = broad, sharp, given
 
@@ -132,24 +135,27 @@ class _Work:
         """(asset, its vertices in the object's frame, scores): a new mesh that begins as the old one."""
         spec, preset, watch, given = self.spec, self.preset, self.watch, self.given
         keeper = Keeper(self.context, self.seed)
-        leash = Leash.of(spec.reshape)
         chance = np.random.default_rng(self.seed)
         with watch.stage("take on the mesh", "finding its inside") as tell:
             solid = Solid(given.mesh, 2.0 / preset.edit.tetrahedra, self.context.device)
-            start = self._anew if spec.reshape == 1.0 else self._from_mesh
-            coarse, texture = start(solid, *given.colours(chance), "coarse" in saved, tell)
+            points, colours = given.colours(chance)
+            if spec.reshape == 1.0:
+                coarse = self._coarse_stage(solid, points, colours, "coarse" in saved, tell)
+            else:
+                coarse, texture = None, self._texture(points, colours, tell)
         if coarse is not None:
             with watch.stage("coarse", "finding the shape anew") as tell:
                 optimise_coarse(coarse, saved, tell, self.previews, keeper)
             with watch.stage("carry over", "from fog to surface"):
                 surface = carry_over(coarse, preset.edit.tetrahedra, self.rasteriser).surface
-                texture = TextureField.inherit(coarse.field)
+            fine = self._fine_stage(surface, TextureField.inherit(coarse.field), None)
         else:
+            leash = Leash.of(spec.reshape)
             surface = TetrahedralSDF.from_distance(
-                solid.distance, preset.edit.tetrahedra, *_box(given.mesh, leash), device=self.context.device
+                solid.distance, preset.edit.tetrahedra, *_box(given.mesh, leash.reach), band=1.5 * leash.reach,
+                device=self.context.device,
             )
-        assert texture is not None
-        fine = self._fine_stage(surface, texture, leash)
+            fine = self._fine_stage(surface, texture, leash)
         with watch.stage("fine", "reshaping the surface") as tell:
             optimise_fine(fine, saved, tell, self.previews, keeper, coarse)
         with watch.stage("finish", "making an asset of it") as tell:
@@ -163,54 +169,56 @@ class _Work:
                   "recoveries": fine.recoveries + (0 if coarse is None else coarse.recoveries)}
         return asset, given.frame.back(asset.mesh.vertices), scores
 
-    def _from_mesh(
-        self, solid: Solid, points: Points, colours: Points, resumed: bool, tell: Tell
-    ) -> tuple[CoarseStage | None, TextureField | None]:
-        """(None, a texture field with the mesh's colours)."""
+    def _texture(self, points: Points, colours: Points, tell: Tell) -> TextureField:
+        """A texture field with the mesh's colours."""
         grid = self.preset.fine.detail_grid
         generator = torch.Generator().manual_seed(self.seed)
         texture = TextureField(TextureConfig(hash_grid_config(grid), grid.hidden), generator).to(self.context.device)
         take_on_colours(texture, points, colours, self.preset.edit.begin_steps, generator, tell)
-        return None, texture
+        return texture
 
-    def _anew(
+    def _coarse_stage(
         self, solid: Solid, points: Points, colours: Points, resumed: bool, tell: Tell
-    ) -> tuple[CoarseStage | None, TextureField | None]:
-        """(a coarse stage whose field begins as the mesh, None); one that resumes takes its field from there."""
+    ) -> CoarseStage:
+        """A coarse stage whose field begins as the mesh; one that resumes takes its field from the checkpoint."""
         settings = coarse_settings(self.preset.coarse, self.preset.edit)
-        stage = CoarseStage(settings, self.broad.prior, self.broad.book, self.context.device, self.seed)
+        stage = CoarseStage(settings, self.broad.prior, self.broad.book, self.context.device, self.seed,
+                            turns=self.plan.coarse_turns)
         if not resumed:
             generator = torch.Generator().manual_seed(self.seed)
             take_on_shape(stage.field, solid.distance, points, colours, self.preset.edit.begin_steps, generator, tell)
-        return stage, None
+        return stage
 
-    def _fine_stage(self, surface: TetrahedralSDF, texture: TextureField, leash: Leash) -> EditStage:
+    def _fine_stage(self, surface: TetrahedralSDF, texture: TextureField, leash: Leash | None) -> FineStage:
         generator = torch.Generator().manual_seed(self.seed + 1)
-        settings = fine_settings(self.preset.fine, self.preset.edit, leash)
-        broad = calmer(self.preset.coarse.guidance, leash.noise)
-        return EditStage(
-            leash, settings, surface, texture,
-            Guide(self.sharp.prior, self.sharp.book, settings.guidance, generator),
-            Guide(self.broad.prior, self.broad.book, broad, generator),
-            self.rasteriser, self.seed + 2,
-        )
+        noise = 1.0 if leash is None else leash.noise
+        settings = fine_settings(self.preset.fine, self.preset.edit, noise)
+        sharp = Guide(self.sharp.prior, self.sharp.book, settings.guidance, generator)
+        broad = Guide(self.broad.prior, self.broad.book, calmer(self.preset.coarse.guidance, noise), generator)
+        if leash is None:
+            return FineStage(settings, surface, texture, sharp, broad, self.rasteriser, self.seed + 2,
+                             turns=self.plan.fine_turns)
+        held: Any = LeashedSurface(surface, leash)
+        return EditStage(settings, held, texture, sharp, broad, self.rasteriser, self.seed + 2,
+                         turns=self.plan.fine_turns)
 
 
-def _box(mesh: Mesh, leash: Leash) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+def _box(mesh: Mesh, reach: float) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """The grid's box: the mesh's with room for what may be added, inside of what the cameras see."""
     low, high = mesh.vertices.min(0).astype(np.float64), mesh.vertices.max(0).astype(np.float64)
-    room = MARGIN * float((high - low).max()) if leash.reach > MARGIN else leash.reach
-    room += SPARE
+    room = min(reach, MOST_ROOM * float((high - low).max())) + SPARE
     low, high = np.maximum(low - room, -1.0), np.minimum(high + room, 1.0)
     return tuple(low.tolist()), tuple(high.tolist())  # type: ignore[return-value]
 
 
 def _moved(before: Mesh, after: Mesh, chance: np.random.Generator) -> float:
-    """Mean distance of the new surface from the old one and back, as a share of the old one's bounding sphere."""
-    old, _, _ = surface_places(before, COMPARED, chance)
-    new, _, _ = surface_places(after, COMPARED, chance)
-    there, back = (cKDTree(one).query(other)[0].mean() for one, other in ((old, new), (new, old)))
-    return round(float(there + back) / 2 / (2 * RADIUS), 5)
+    """Mean distance of the new surface from the old one and back, as a share of the old bounding sphere's diameter."""
+    total = 0.0
+    for one, other in ((before, after), (after, before)):
+        places, _, _ = surface_places(one, COMPARED, chance)
+        nearest = NearestSurface(torch.from_numpy(other.vertices), torch.from_numpy(other.faces))
+        total += float(nearest.ask(torch.from_numpy(places.astype(np.float32))).distance.mean())
+    return round(total / 2 / (2 * RADIUS), 5)
 
 
 def _plan(spec: EditSpec, preset: Preset) -> dict[str, float]:

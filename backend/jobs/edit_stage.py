@@ -2,8 +2,9 @@
 """A mesh as the start of the optimising stages: the surface on a leash, and fields that take on its shape and colours.
 
 Magic3D edits by going on from a shape with another prompt (Lin et al. 2023, section 5.1). How far it may go is the
-user's to say: the signed distance may not leave a band around where it started, is drawn back softly inside of it, and
-the highest noise level, which decides how much a prior dares to change, falls with it.
+user's to say. On a leash, the signed distance is that of the mesh plus a smooth change that cannot exceed a reach, so
+what is not told to change keeps its details; the highest noise level, which decides how much a prior dares to change,
+falls with the leash.
 """
 
 from __future__ import annotations
@@ -14,18 +15,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from backend.fields.radiance import RadianceField
+from backend.fields.tetrahedral_sdf import TetrahedralSDF
 from backend.fields.texture import TextureField
+from backend.geometry.regularisers import sign_change_entropy
+from backend.geometry.tetrahedra import Surface, TetrahedralGrid
 from backend.jobs.fine import FineStage
 from backend.jobs.guide import Guide, Opinion
 from backend.jobs.presets import Coarse, Edit, Fine, Guidance, Ramp
 
 Tell = Callable[[float, str], None]
 
-REACH = 0.4  # field units at reshape 1: nearly half of an object's radius
-PULL = 400.0  # weight of the way back at reshape 0.5
+REACH = 0.4  # field units as reshape nears 1: nearly half of an object's radius
+SMOOTHEST, FINEST = 8, 32  # cells of the change along the box's longest side, as reshape goes from 0 to 1
+PULL = 200.0  # weight of the way back at reshape 0.5
 CALMEST = 0.4  # share of the usual noise levels that is left at reshape 0
 BATCH = 8192  # points a step when a field takes on a shape
 RATE = 0.01
@@ -35,56 +41,85 @@ STEEPNESS, DEEPEST = 60.0, 6.0
 
 @dataclass(frozen=True)
 class Leash:
-    """reach: how far the surface may go, field units. pull: weight of the way back. noise: share of the usual highest
-    noise levels."""
+    """reach: how far the surface may go, field units. cells: of the change, along the longest side. pull: weight of the
+    way back. noise: share of the usual highest noise levels."""
 
     reach: float
+    cells: int
     pull: float
     noise: float
 
     @classmethod
     def of(cls, reshape: float) -> Leash:
-        """For the slider: 0 (exclusive) to 1, which is free."""
-        if not 0.0 < reshape <= 1.0:
-            raise ValueError(f"a surface is on a leash above 0 and up to 1, not at {reshape}")
-        if reshape == 1.0:
-            return cls(float("inf"), 0.0, 1.0)
-        return cls(REACH * reshape**2, PULL * (1 - reshape) / reshape, CALMEST + (1 - CALMEST) * reshape)
+        """For the slider between 0 and 1, exclusive: there is nothing to hold at 1 and nothing to move at 0."""
+        if not 0.0 < reshape < 1.0:
+            raise ValueError(f"a surface is on a leash between 0 and 1, not at {reshape}")
+        return cls(REACH * reshape**2, round(SMOOTHEST + (FINEST - SMOOTHEST) * reshape),
+                   PULL * (1 - reshape) / reshape, CALMEST + (1 - CALMEST) * reshape)
+
+
+class LeashedSurface(nn.Module):
+    """A tetrahedral surface that changes smoothly and not too far: the parameter is a lattice of changes, which are
+    interpolated between its points. For whoever uses it it is a `TetrahedralSDF`."""
+
+    def __init__(self, start: TetrahedralSDF, leash: Leash) -> None:
+        super().__init__()
+        self.start = start.requires_grad_(False)
+        self.leash = leash
+        low, high = start.sdf.new_tensor(start.low), start.sdf.new_tensor(start.high)
+        sides = [max(4, round(leash.cells * float(side / (high - low).max())) + 1) for side in high - low]
+        self.change = nn.Parameter(torch.zeros(1, 1, sides[2], sides[1], sides[0], device=low.device))  # z, y, x
+        self._places = ((start.grid.vertices - low) / (high - low) * 2 - 1).view(1, 1, 1, -1, 3)
+
+    @property
+    def grid(self) -> TetrahedralGrid:
+        """The grid that it is marched on."""
+        return self.start.grid
+
+    @property
+    def moved(self) -> Tensor:
+        """(V,) what is added to the signed distance that it began with, below the reach everywhere."""
+        found = functional.grid_sample(self.change, self._places, align_corners=True)
+        return self.leash.reach * torch.tanh(found.view(-1) / self.leash.reach)
+
+    @property
+    def sdf(self) -> Tensor:
+        """(V,) the signed distance as it is now, negative inside."""
+        return self.start.sdf + self.moved
+
+    def march(self) -> Surface:
+        """As of `TetrahedralSDF`."""
+        return self.start.march(self.sdf)
+
+    def surface(self) -> tuple[Tensor, Tensor]:
+        """As of `TetrahedralSDF`."""
+        surface = self.march()
+        return surface.vertices, surface.faces
+
+    def sign_term(self, surface: Surface) -> Tensor:
+        """As of `TetrahedralSDF`."""
+        return sign_change_entropy(self.sdf, surface.edges, self.grid.cell_size)
 
 
 class EditStage(FineStage):
-    """The fine stage with its surface on a leash; takes what `FineStage` takes, and the leash."""
+    """The fine stage of a surface on a leash, which draws it back softly inside of its reach."""
 
-    def __init__(self, leash: Leash, *args: object, **more: object):
-        super().__init__(*args, **more)  # type: ignore[arg-type]
-        self.leash = leash
-        self._start = self.surface.sdf.detach().clone()
-        self._near = (self._start.abs() < 2.0 * self.surface.grid.cell_size).float()
+    surface: LeashedSurface  # type: ignore[assignment]
 
     def loss(self) -> tuple[Tensor, tuple[Guide, Opinion] | None]:
+        """The fine stage's terms and the way back, in cells of the grid squared, mean over the lattice."""
         loss, answer = super().loss()
-        if self.leash.pull == 0:
-            return loss, answer
-        moved = (self.surface.sdf - self._start) / self.surface.grid.cell_size
-        back = (moved.square() * self._near).sum() / self._near.sum().clamp_min(1.0)
-        return loss + self.leash.pull / self.turns * back, answer
-
-    def advance(self) -> tuple[Guide, Opinion] | None:
-        answer = super().advance()
-        with torch.no_grad():
-            low, high = self._start - self.leash.reach, self._start + self.leash.reach
-            self.surface.sdf.copy_(self.surface.sdf.clamp(low, high))
-        return answer
+        back = (self.surface.change / self.surface.grid.cell_size).square().mean()
+        return loss + self.surface.leash.pull / self.turns * back, answer
 
 
-def fine_settings(fine: Fine, edit: Edit, leash: Leash) -> Fine:
-    """The fine stage's numbers for a surface on a leash."""
-    return replace(fine, tetrahedra=edit.tetrahedra, guidance=calmer(fine.guidance, leash.noise))
+def fine_settings(fine: Fine, edit: Edit, noise: float = 1.0) -> Fine:
+    """The fine stage's numbers with `noise` (0..1) of its highest noise levels."""
+    return replace(fine, tetrahedra=edit.tetrahedra, guidance=calmer(fine.guidance, noise))
 
 
 def coarse_settings(coarse: Coarse, edit: Edit) -> Coarse:
-    """The coarse stage's numbers when it begins with a shape. Nothing is to be found any more, so it starts lit and
-    with the terms that it usually ends with."""
+    """The coarse stage's numbers when it begins with a shape: fewer steps, and no noise that would forget it."""
     t_max = Ramp(min(edit.t_max, coarse.guidance.t_max.start), min(edit.t_max, coarse.guidance.t_max.end),
                  coarse.guidance.t_max.begin, coarse.guidance.t_max.finish)
     return replace(coarse, steps=max(2, round(coarse.steps * edit.again)), guidance=replace(coarse.guidance,

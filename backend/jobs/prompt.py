@@ -9,6 +9,8 @@ from typing import Any
 
 import platformdirs
 
+from backend.identity.speaking import learned_words, silent, speaking
+from backend.identity.style import styled
 from backend.jobs.context import JobContext
 from backend.jobs.guide import Voice
 from backend.priors import catalog
@@ -17,6 +19,7 @@ from backend.priors.embedded import EmbeddedPrior, sentence_encoder
 from backend.priors.known import nearest_known
 from backend.priors.known_models import Role
 from backend.priors.prompts import PromptBook
+from protocol.specs import GeneratingSpec
 
 
 class Notes:
@@ -33,11 +36,16 @@ class Notes:
 
 
 def read_prompt(
-    prompt: str, negative_prompt: str, prior: str, context: JobContext, notes: Notes
+    prompt: str, negative_prompt: str, prior: str, context: JobContext, notes: Notes, spec: GeneratingSpec | None = None
 ) -> tuple[Voice, Voice]:
-    """The prior of each stage with the prompt read: (coarse, fine). They may be one and the same."""
+    """The prior of each stage with the prompt read: (coarse, fine). They may be one and the same.
+
+    They understand the learned words that came in with the job and keep to the style of its picture, as strongly as
+    `spec` says (as they are, without one).
+    """
     broad = load_prior(prior, "coarse", context)
     sharp = load_prior(prior, "fine", context)
+    broad, sharp = taught((broad, sharp), prior, prompt, negative_prompt, context, notes, spec)
     if isinstance(broad, EmbeddedPrior):
         known = nearest_known(prompt, sentence_encoder(cache_folder()))
         notes.nearest_known = known.to_map()
@@ -45,6 +53,26 @@ def read_prompt(
             notes.add(known.sentence())
     first = Voice(broad, PromptBook(broad, prompt, negative_prompt))
     return first, first if sharp is broad else Voice(sharp, PromptBook(sharp, prompt, negative_prompt))
+
+
+def taught(
+    priors: tuple[Prior, Prior], setting: str, prompt: str, negative_prompt: str, context: JobContext, notes: Notes,
+    spec: GeneratingSpec | None = None,
+) -> tuple[Prior, Prior]:
+    """Both stages' priors with the learned words that the prompt says and in the style of the job's picture; one that
+    serves both goes on doing so. Raises BadRequest for a word or a picture that a prior cannot take."""
+    words = learned_words(context.inputs)
+    for word in silent(words, prompt):
+        notes.add(f"The prompt does not say the learned word {word!r}, so it has no effect.")
+    made: list[Prior] = []
+    roles: tuple[Role, Role] = ("coarse", "fine")
+    for prior, role in zip(priors, roles, strict=True):
+        if made and prior is priors[0]:
+            return made[0], made[0]
+        inks = styled(prior, catalog.locate(setting, role), context.inputs, 1.0 if spec is None else spec.style_scale,
+                      (negative_prompt, ""))
+        made.append(speaking(inks, words, prompt, 1.0 if spec is None else spec.identity_scale))
+    return made[0], made[1]
 
 
 def load_prior(name: str, role: Role, context: JobContext) -> Prior:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backend.priors.base import TextEmbedding
 from backend.priors.files import no_network, sha256_of
@@ -59,6 +59,7 @@ class SentenceEncoder:
 
     Attributes:
         network: the transformers BertModel, as diffusers pipelines take it for `text_encoder`.
+        tokenizer: of the package `tokenizers`.
     """
 
     def __init__(self, folder: Path, device: torch.device | str = "cpu") -> None:
@@ -66,8 +67,8 @@ class SentenceEncoder:
         from tokenizers import Tokenizer
 
         self.folder = folder
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._tokenizer.enable_truncation(CONTEXT_TOKENS)
+        self.tokenizer: Any = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.enable_truncation(CONTEXT_TOKENS)
         with no_network(), quiet():
             from transformers import BertModel
 
@@ -85,6 +86,25 @@ class SentenceEncoder:
         tokenizer.model_max_length = CONTEXT_TOKENS
         return tokenizer
 
+    @property
+    def embedding(self) -> nn.Embedding:
+        """Its table of word vectors."""
+        table: nn.Embedding = self.network.get_input_embeddings()
+        return table
+
+    def pieces(self, text: str) -> list[int]:
+        """The ids of a text's pieces, without marks of beginning and end."""
+        self.tokenizer.enable_padding(length=None)
+        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def extended(self, marks: Sequence[str]) -> tuple[Any, int]:
+        """(a copy of the tokenizer that reads each of these marks as one piece, the id of the first of them)."""
+        from tokenizers import AddedToken, Tokenizer
+
+        made: Any = Tokenizer.from_str(self.tokenizer.to_str())
+        made.add_tokens([AddedToken(mark, normalized=False) for mark in marks])
+        return made, made.token_to_id(marks[0])
+
     def __call__(self, prompts: Sequence[str]) -> TextEmbedding:
         """tokens (B, 24, 384), mask (B, 24), and the sentence vector at `SENTENCE_SCALE` as pooled (B, 384).
 
@@ -100,13 +120,13 @@ class SentenceEncoder:
 
     def _states(self, prompts: Sequence[str], length: int | None) -> tuple[Tensor, Tensor, Tensor]:
         """Padded to `length` tokens, or to the longest prompt."""
-        self._tokenizer.enable_padding(length=length)
-        batch = self._tokenizer.encode_batch(list(prompts))
+        self.tokenizer.enable_padding(length=length)
+        batch = self.tokenizer.encode_batch(list(prompts))
         device = self.network.device
         ids = torch.tensor([row.ids for row in batch], device=device)
         mask = torch.tensor([row.attention_mask for row in batch], device=device)
-        with torch.inference_mode():
-            tokens = self.network(input_ids=ids, attention_mask=mask).last_hidden_state
+        # No parameter wants a gradient, so none is made, unless a learned word's vectors want one.
+        tokens = self.network(input_ids=ids, attention_mask=mask).last_hidden_state
         weight = mask[..., None].to(tokens.dtype)
         mean = (tokens * weight).sum(1) / weight.sum(1)
         return tokens, weight[..., 0], torch.nn.functional.normalize(mean, dim=-1)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
+from torch import nn
 
 from backend.priors.base import TextEmbedding
 
@@ -21,6 +22,27 @@ class TextNetwork(Protocol):
     """A loaded text encoder: B prompts to B rows, without a gradient."""
 
     def __call__(self, prompts: Sequence[str]) -> TextEmbedding: ...
+
+
+class TeachableText(TextNetwork, Protocol):
+    """A text encoder that can be given new words (`backend.identity.words`).
+
+    Attributes:
+        tokenizer: what it breaks prompts with; another one may be put in its place for a while.
+        embedding: its table of word vectors.
+    """
+
+    tokenizer: Any
+
+    @property
+    def embedding(self) -> nn.Embedding: ...
+
+    def pieces(self, text: str) -> list[int]:
+        """The ids of a text's pieces, without marks of beginning and end."""
+
+    def extended(self, marks: Sequence[str]) -> tuple[Any, int]:
+        """(a copy of the tokenizer that reads each of these marks as one piece, the id of the first of them); the
+        others follow in order."""
 
 
 class EmbeddingCache:
@@ -84,6 +106,18 @@ class TextReader:
     def is_loaded(self) -> bool:
         return self._network is not None
 
+    @property
+    def placed(self) -> tuple[torch.device, torch.dtype]:
+        """Device and precision of the embeddings handed out."""
+        return self._device, self._dtype
+
+    def network(self) -> TextNetwork:
+        """The network itself, loaded if need be."""
+        if self._network is None:
+            self._network = self._load()
+            self.loads += 1
+        return self._network
+
     def release(self) -> None:
         """Frees the network; what was read stays known."""
         self._network = None
@@ -99,13 +133,11 @@ class TextReader:
     def _row(self, key: tuple[str, str, str]) -> TextEmbedding:
         row = self._cache.get(key)
         if row is None:
-            if self._network is None:
-                self._network = self._load()
-                self.loads += 1
+            network = self.network()
             # One at a time: in a batch the last bits depend on the other prompts, and then the same job would give
             # another mesh in a process that has read other prompts before.
             with torch.inference_mode():
-                row = _ordinary_copy(self._network([key[2]]))
+                row = _ordinary_copy(network([key[2]]))
             self._cache.put(key, row)
         return row
 

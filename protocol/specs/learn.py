@@ -71,6 +71,9 @@ class LearnSpec(Spec):
         if self.subject == "object" and not self.noun.strip():
             raise BadRequest("The noun is empty.", path="noun",
                              hint="Say what kind of thing the pictures show, for instance mug.")
+        if self.word == self.noun.strip().lower():
+            raise BadRequest(f"The word and the noun are both {self.word!r}.", path="word",
+                             hint="Invent a word that means nothing yet.")
         checks.text(1024, printable=True)(self.prior, "prior")
         checks.integer(1, 128)(self.rank, "rank")
         checks.integer(1, 8)(self.vectors, "vectors")
