@@ -325,7 +325,7 @@ class Ephemeral(Message):
     job: str = wire(job_id)
     seq: int = wire(u63, 0)
     counter: int = wire(u63, 0)
-    kind: str = wire(checks.one_of("progress", "preview_mesh", "preview_image"), "progress")
+    kind: str = wire(checks.one_of("progress", "preview_mesh", "preview_image", "preview_motion"), "progress")
     stage: str = wire(word, "")
     fraction: float = wire(checks.number(0.0, 1.0), 0.0)
     text: str = wire(line, "")

@@ -74,8 +74,10 @@ from .updates import (
     JobWarning,
     PreviewImage,
     PreviewMesh,
+    PreviewMotion,
     Update,
     check_mesh,
+    preview_motion,
     result_from_arrays,
 )
 from .uploads import Uploads
@@ -86,6 +88,7 @@ PING_AFTER = 5.0  # seconds without a word from the hub (reference, section 7)
 DEAD_AFTER = 10.0  # seconds without an answer to that ping
 COMPARE_AFTER = 30.0  # seconds between looks whether an event got lost with nothing after it to show the gap
 MAX_PREVIEW_BYTES = 16 << 20
+PREVIEWS = ("preview_mesh", "preview_image", "preview_motion")
 
 
 class Session:
@@ -242,7 +245,7 @@ class Session:
         for kind in ("submit", "cancel", "watch", "pace", "move"):
             self._requests.forget((kind, job))
         self._uploads.drop(job)
-        for kind in ("result", "preview_mesh", "preview_image"):
+        for kind in ("result", *PREVIEWS):
             self._downloads.drop((kind, job))
             self._counters.pop((job, kind), None)
         self._counters.pop((job, "progress"), None)
@@ -466,7 +469,7 @@ class Session:
             self._post(CTL, Ack(view.job, message.seq))  # from here on the hub may give the bytes up when they are old
             self.updates.append(JobFinished(view.job, view.result))
 
-        for kind in ("preview_mesh", "preview_image"):
+        for kind in PREVIEWS:
             self._downloads.drop((kind, view.job))
         limit = self.welcome.max_job_bytes if self.welcome is not None else 4 << 30
         self._downloads.fetch(
@@ -477,6 +480,13 @@ class Session:
         facts = (message.stage, message.fraction, message.counter)
         if message.kind == "preview_image" and "image" in arrays:
             self.updates.append(PreviewImage(message.job, arrays["image"].tobytes(), *facts))
+        elif message.kind == "preview_motion":
+            try:
+                motion, whole = preview_motion(arrays)
+            except ProtocolError:
+                self.dropped += 1
+                return
+            self.updates.append(PreviewMotion(message.job, motion, whole, *facts))
         elif message.kind == "preview_mesh" and "colours" in arrays:
             try:
                 check_mesh(arrays)

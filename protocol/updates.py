@@ -16,8 +16,9 @@ from typing import Any, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import MaquetteError, ProtocolError
+from .errors import BadRequest, MaquetteError, ProtocolError
 from .messages import FINAL_STATES, JobSummary
+from .motion import Motion
 
 
 class ConnectionState(enum.Enum):
@@ -139,6 +140,19 @@ class PreviewImage:
 
 
 @dataclass(frozen=True)
+class PreviewMotion:
+    """What there is of a motion so far, from its first frame on; each has all frames of the one before. whole: frames
+    that it will have in the end, 0 where that is not known yet."""
+
+    job: str
+    motion: Motion
+    whole: int = 0
+    stage: str = ""
+    fraction: float = 0.0
+    counter: int = 0
+
+
+@dataclass(frozen=True)
 class JobWarning:
     """Something the user should know although the job goes on."""
 
@@ -177,6 +191,7 @@ Update = Union[  # noqa: UP007  (one name a line)
     JobProgress,
     PreviewMesh,
     PreviewImage,
+    PreviewMotion,
     JobWarning,
     JobFinished,
     JobFailed,
@@ -215,17 +230,31 @@ def check_mesh(arrays: Mapping[str, NDArray[Any]]) -> None:
             raise ProtocolError(f"Mesh array {name} holds values that are not finite.")
 
 
+def preview_motion(arrays: Mapping[str, NDArray[Any]]) -> tuple[Motion, int]:
+    """(motion so far, frames that it will have) out of a preview's arrays. Raises ProtocolError."""
+    facts = _json_map(arrays["motion_facts"], "The motion's facts are") if "motion_facts" in arrays else {}
+    whole = facts.get("whole", 0)
+    try:
+        return Motion.from_arrays(arrays, facts), whole if type(whole) is int and whole >= 0 else 0
+    except BadRequest as problem:
+        raise ProtocolError(f"The preview of a motion cannot be used: {problem.message}") from problem
+
+
+def _json_map(array: NDArray[Any], subject: str) -> dict[str, Any]:
+    """A map out of JSON bytes. Raises ProtocolError, about the `subject` (with its verb)."""
+    try:
+        value = json.loads(array.tobytes().decode("utf-8"))
+    except ValueError as problem:
+        raise ProtocolError(f"{subject} not JSON.") from problem
+    if type(value) is not dict:
+        raise ProtocolError(f"{subject} not a map.")
+    return value
+
+
 def result_from_arrays(arrays: dict[str, NDArray[Any]]) -> Result:
     """Takes the report (JSON bytes) out of a result's arrays and checks the mesh, if it is one."""
     others = {name: array for name, array in arrays.items() if name != "report"}
-    report: Any = {}
-    if "report" in arrays:
-        try:
-            report = json.loads(arrays["report"].tobytes().decode("utf-8"))
-        except ValueError as problem:
-            raise ProtocolError("The job's report is not JSON.") from problem
-        if type(report) is not dict:
-            raise ProtocolError("The job's report is not a map.")
+    report = _json_map(arrays["report"], "The job's report is") if "report" in arrays else {}
     if "vertices" in others or "faces" in others:
         check_mesh(others)
     return Result(others, report)

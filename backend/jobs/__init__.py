@@ -18,12 +18,14 @@ __all__ = ["RECIPES", "JobContext", "MeshResult", "TerminalContext", "run", "war
 
 # Kind of job -> module of this package and function; a worker for one kind of job need not import the others.
 RECIPES = {
+    "animate": ("animate", "animate"),
     "text_to_3d": ("text_to_3d", "text_to_3d"),
     "variations": ("variations", "variations"),
     "texture": ("texture", "texture"),
     "edit": ("edit", "edit"),
     "learn": ("learn", "learn"),
     "remove": ("remove", "remove"),
+    "rig": ("rig", "rig"),
 }
 
 

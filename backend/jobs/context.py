@@ -20,6 +20,7 @@ import torch
 
 from backend.distillation.ranks import ALONE, Ranks
 from protocol.errors import Cancelled
+from protocol.motion import Motion
 
 
 class JobContext(ABC):
@@ -33,6 +34,7 @@ class JobContext(ABC):
         inputs: arrays that were submitted with the job, by name, read-only (the spec's `INPUTS` name them).
         ranks: who computes this job together, each on a device of its own; usually one alone.
         memory_share: of the device's memory that the job may use; below 1 after an attempt that ran out of it.
+        motion_folder: clips that motions are chosen from beside our own, or None.
     """
 
     device: torch.device
@@ -42,6 +44,7 @@ class JobContext(ABC):
     inputs: Mapping[str, np.ndarray]
     ranks: Ranks
     memory_share: float = 1.0
+    motion_folder: Path | None = None
 
     @abstractmethod
     def progress(self, stage: str, fraction: float, message: str = "", seconds_left: float | None = None) -> None:
@@ -54,6 +57,10 @@ class JobContext(ABC):
     @abstractmethod
     def preview_image(self, image: np.ndarray) -> None:
         """Shows a picture: (H, W, 3) uint8 sRGB, top row first."""
+
+    @abstractmethod
+    def preview_motion(self, motion: Motion, whole: int) -> None:
+        """Shows what there is of a motion so far, from its first frame on; `whole` frames it will have, 0 if unknown."""
 
     @abstractmethod
     def check(self) -> None:
@@ -108,6 +115,7 @@ class TerminalContext(JobContext):
     warnings: list[str] = field(default_factory=list)
     meshes: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = field(default_factory=list)
     images: list[np.ndarray] = field(default_factory=list)
+    motions: list[Motion] = field(default_factory=list)
 
     def progress(self, stage: str, fraction: float, message: str = "", seconds_left: float | None = None) -> None:
         self.stages.append((stage, fraction))
@@ -120,6 +128,9 @@ class TerminalContext(JobContext):
 
     def preview_image(self, image: np.ndarray) -> None:
         self.images.append(image)
+
+    def preview_motion(self, motion: Motion, whole: int) -> None:
+        self.motions.append(motion)
 
     def check(self) -> None:
         if self.cancel_when(self):

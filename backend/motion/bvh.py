@@ -51,7 +51,7 @@ def read_bvh(path: Path, fps: float = 30.0) -> Recording:
 
 
 def _bad(path: Path, why: str) -> BadRequest:
-    return BadRequest(f"{path.name} cannot be read: {why}.", path="motion_folder",
+    return BadRequest(f"{path.name} cannot be read: {why}.", path="MAQUETTE_MOTION_FOLDER",
                       hint="Export it again as BVH, or take it out of the folder.")
 
 

@@ -35,8 +35,8 @@ def read_folder(folder: Path, notes: list[str], fps: float = FPS) -> list[Clip]:
     """Every clip of the glb and bvh files in a folder and those below it, in the order of their names. Raises
     BadRequest when the folder cannot be listed."""
     if not folder.is_dir():
-        raise BadRequest(f"There is no folder {folder}.", path="motion_folder",
-                         hint="Set `motion_folder` to a folder with glb or bvh files.")
+        raise BadRequest(f"There is no folder {folder}.", path="MAQUETTE_MOTION_FOLDER",
+                         hint="Set MAQUETTE_MOTION_FOLDER to a folder with glb or bvh files.")
     files = sorted(one for one in folder.rglob("*") if one.suffix.lower() in (".glb", ".bvh") and one.is_file())
     clips: list[Clip] = []
     for file in files[:MOST_FILES]:

@@ -93,7 +93,7 @@ def _open(path: Path) -> tuple[dict[str, Any], bytes]:
 
 
 def _bad(path: Path, why: str) -> BadRequest:
-    return BadRequest(f"{path.name} cannot be read: {why}.", path="motion_folder",
+    return BadRequest(f"{path.name} cannot be read: {why}.", path="MAQUETTE_MOTION_FOLDER",
                       hint="Export it again as glTF Binary (.glb) with its armature and animations, or take it out.")
 
 

@@ -2,7 +2,7 @@
 """Everything a figure can do, and the choice among it: generators of ours and clips of the user, found by words.
 
 An entry has a name, concepts that it stands for and a caption. A prompt's concepts are compared with those, rare ones
-counting more; where a sentence encoder is given, its cosine to the captions settles what words leave open.
+counting more; for words that no list has, a sentence encoder can say which caption they resemble.
 """
 
 from __future__ import annotations
@@ -95,7 +95,6 @@ GENERATORS: tuple[Entry, ...] = (
 )
 MISS = 0.35  # what a concept of an entry that is not asked for takes away, as a share of its weight
 RECORDED = 0.35  # added to clips that have the concept: what was recorded looks more natural than what is generated
-ENCODED = 3.0  # weight of a sentence encoder's cosine beside the words
 NAMED = {"loop", "anim", "animation", "armatur", "action", "fwd", "rig", "mixamo", "com"}
 
 
@@ -111,15 +110,13 @@ def entry_of_clip(name: str, number: int, seconds: float) -> Entry:
 
 
 class Index:
-    """Entries that are searched together. encode: a sentence encoder, or None for words alone."""
+    """Entries that are searched together."""
 
-    def __init__(self, entries: Sequence[Entry] = GENERATORS, encode: Encode | None = None) -> None:
+    def __init__(self, entries: Sequence[Entry] = GENERATORS) -> None:
         self.entries = list(entries)
         many = Counter(concept for entry in self.entries for concept in set(entry.concepts))
         count = len(self.entries)
         self._rare = {concept: math.log(1 + count / (1 + number)) for concept, number in many.items()}
-        self._encode = encode
-        self._captions = encode([entry.caption for entry in self.entries]) if encode is not None else None
 
     def scores(self, part: Part) -> NDArray[np.float64]:
         """(N,) how well each entry fits; about 0 for nothing in common."""
@@ -137,8 +134,6 @@ class Index:
             if entry.clip >= 0 and mine & set(part.concepts[:1]):
                 value += RECORDED
             values[number] = value
-        if self._encode is not None and self._captions is not None:
-            values += ENCODED * (self._captions @ self._encode([part.text])[0]).astype(np.float64)
         return values
 
     def best(self, part: Part, count: int = 1) -> list[tuple[Entry, float]]:
@@ -146,3 +141,10 @@ class Index:
         values = self.scores(part)
         order = np.argsort(-values, kind="stable")[:count]
         return [(self.entries[place], float(values[place])) for place in order]
+
+    def resembling(self, text: str, encode: Encode) -> tuple[Entry, float]:
+        """The entry whose caption says most nearly the same, with the cosine of their sentence vectors."""
+        vectors = encode([text, *(entry.caption for entry in self.entries)])
+        cosines = vectors[1:] @ vectors[0]
+        place = int(cosines.argmax())
+        return self.entries[place], float(cosines[place])

@@ -29,6 +29,7 @@ from protocol.skeleton import Skeleton
 UNSURE = 0.3  # a score below it means that the words say nothing that is known
 MOODS = frozenset(MANNERS) - {"fast", "slow", "big", "small", "crouched", "tiptoe", "sneaky"}
 """Manners of a person, which last; the others are said of what is done."""
+ALIKE = 0.45  # cosine of sentence vectors from which a caption is taken to say the same
 STEPS_SECONDS = 0.35  # in which one thing leads into the next
 
 Tell = Callable[[float, str], None]
@@ -95,12 +96,13 @@ def compose(
     if method == "clips" and not clips:
         raise BadRequest(
             "There are no clips to choose from.", path="method",
-            hint="Name a folder with glb or bvh files in the worker's setting `motion_folder`, select Actions to go "
-                 "in, or set `method` to auto.",
+            hint="Start the worker with MAQUETTE_MOTION_FOLDER naming a folder with glb or bvh files, send Actions "
+                 "with the job, or set `method` to auto.",
         )
-    index = Index(_entries(method, clips), encode)
+    index = Index(_entries(method, clips))
     notes: list[str] = []
-    chosen = _choose(parse(prompt), index, style, method, notes, np.random.default_rng(seed), candidates is not None)
+    chosen = _choose(parse(prompt), index, style, method, notes, np.random.default_rng(seed), encode,
+                     candidates is not None)
     if not fps > 0:
         raise BadRequest("fps must be above 0.", path="fps")
     endless = loop == "yes" or (loop == "auto" and len(chosen) == 1 and (chosen[0].entry.cyclic or chosen[0].part.loop))
@@ -147,13 +149,18 @@ def _entries(method: str, clips: Sequence[Clip]) -> list[Entry]:
 
 def _choose(
     parts: Sequence[Part], index: Index, style: float, method: str, notes: list[str], random: np.random.Generator,
-    can_find: bool,
+    encode: Encode | None, can_find: bool,
 ) -> list[Chosen]:
     chosen: list[Chosen] = []
     moods: tuple[str, ...] = ()
     for part in parts:
         entry, score = index.best(part)[0]
         known = bool(set(part.concepts) & entry.known) or score >= UNSURE
+        if not known and encode is not None:  # words that no list has: what do they resemble?
+            near, cosine = index.resembling(part.text, encode)
+            if cosine >= ALIKE:
+                entry, score, known = near, cosine, True
+                notes.append(f"{part.text!r} is taken for: {near.caption}.")
         manners = part.manners or moods
         moods = tuple(word for word in part.manners if word in MOODS) or moods
         if entry.name == "sneak":
@@ -162,8 +169,7 @@ def _choose(
         if (method == "candidates" or not known) and can_find:
             entry, score = Entry("candidates", (), part.text, False, -1, 2.0), 0.0
         elif not known:
-            near = entry.name if score > 0 else "idle"
-            entry = next((one for one in index.entries if one.name == near), entry)
+            entry = entry if score > 0 else next((one for one in index.entries if one.name == "idle"), entry)
             notes.append(f"No motion is known for {part.text!r}; the nearest is {entry.name.replace('_', ' ')}.")
         layers = tuple(index.best(one)[0][0] for one in part.layers)
         chosen.append(Chosen(part, entry, score, _varied(manner_of(manners, style), random), layers))

@@ -7,7 +7,9 @@ inherit from it: that module imports torch, and only recipes that compute with t
 
 from __future__ import annotations
 
+import json
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import cached_property
@@ -23,6 +25,7 @@ from backend.worker.link import Link
 from backend.worker.pictures import png_bytes
 from protocol.arrays import describe, inline
 from protocol.errors import Cancelled, LeaseLost
+from protocol.motion import Motion
 from protocol.worker_messages import WorkerEphemeral
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from backend.distillation.ranks import Ranks
 
 CHECKPOINT = "checkpoint.pt"
+MOTION_FOLDER = "MAQUETTE_MOTION_FOLDER"
 
 
 class WorkerContext:
@@ -70,6 +74,12 @@ class WorkerContext:
         """Of the device's memory that the job may use."""
         return self._held.lease.memory_share
 
+    @property
+    def motion_folder(self) -> Path | None:
+        """Clips of the machine's owner: the setting MAQUETTE_MOTION_FOLDER."""
+        folder = os.environ.get(MOTION_FOLDER, "")
+        return Path(folder) if folder else None
+
     @cached_property
     def ranks(self) -> Ranks:
         """Who computes this job together."""
@@ -90,6 +100,10 @@ class WorkerContext:
 
     def preview_image(self, image: np.ndarray) -> None:
         self._show("preview_image", arrays={"image": np.frombuffer(png_bytes(image), np.uint8)})
+
+    def preview_motion(self, motion: Motion, whole: int) -> None:
+        facts = json.dumps({**motion.facts(), "whole": whole}).encode()
+        self._show("preview_motion", arrays={**motion.to_arrays(), "motion_facts": np.frombuffer(facts, np.uint8)})
 
     def _show(
         self, kind: str, text: str = "", seconds_left: float | None = None,

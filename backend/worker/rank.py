@@ -83,6 +83,9 @@ def compute(task: Task, device: Any, clock: Callable[[], float] = time.monotonic
         def preview_image(self, image: np.ndarray) -> None:
             """The leader shows it."""
 
+        def preview_motion(self, motion: Any, whole: int) -> None:
+            """The leader shows it."""
+
         def check(self) -> None:
             """The leader ends this process."""
 

@@ -39,7 +39,8 @@ HASHES = tuple(one.hash for one in DESCRIPTORS)
 
 POOL: tuple[Any, ...] = (
     *JOBS, "", "text_to_3d", "a word", "ctl", "blk", "worker-1", *JOB_STATES, "state", "warning", "started",
-    "progress", "preview_mesh", "preview_image", "idle", "busy", "warming", "interactive", "normal", "batch",
+    "progress", "preview_mesh", "preview_image", "preview_motion", "idle", "busy", "warming",
+    "interactive", "normal", "batch",
     0, 1, 2, 5, 100, 1 << 20, 4 << 20, 0.0, 0.5, 30.0, None, True, False,
     b"", bytes(16), bytes(range(16)), bytes(range(32)), *HASHES, b"12345",
     {}, TextTo3DSpec("a chair").to_map(), {JOBS[0]: 0, JOBS[1]: 3},

@@ -60,6 +60,7 @@ from protocol.updates import (
     JobProgress,
     JobsListed,
     PreviewMesh,
+    PreviewMotion,
 )
 
 JOB = "ab" * 16
@@ -350,6 +351,16 @@ def test_old_progress_and_bad_previews_are_dropped():
     descriptors, payload = inline({**mesh, "faces": np.array([[0, 1, 3]], np.int32)})
     assert show(counter=4, kind="preview_mesh", arrays=descriptors, payload=payload) == []
     assert session.dropped == 1
+    turns = np.tile(np.float32([1, 0, 0, 0]), (4, 2, 1))
+    facts = np.frombuffer(b'{"fps": 24.0, "loop": true, "whole": 60}', np.uint8)
+    motion = {"motion_rotations": turns, "motion_root": np.zeros((4, 3), np.float32), "motion_facts": facts}
+    descriptors, payload = inline(motion)
+    (preview,) = show(counter=5, kind="preview_motion", arrays=descriptors, payload=payload)
+    assert isinstance(preview, PreviewMotion) and (len(preview.motion), preview.whole) == (4, 60)
+    assert (preview.motion.fps, preview.motion.loop) == (24.0, True)
+    descriptors, payload = inline({**motion, "motion_rotations": turns * 2})
+    assert show(counter=6, kind="preview_motion", arrays=descriptors, payload=payload) == []
+    assert session.dropped == 2
 
 
 def test_lost_blob_and_unknown_job_end_the_job():

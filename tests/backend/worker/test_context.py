@@ -19,6 +19,8 @@ from backend.worker.pictures import png_bytes
 from backend.worker.process import plain, sweep, typed_error
 from protocol.arrays import from_payload
 from protocol.errors import Cancelled, EmptySurface, InternalError, LeaseLost, OutOfMemory, OutOfSpace
+from protocol.motion import Motion
+from protocol.updates import preview_motion
 from protocol.worker_messages import Lease
 
 
@@ -71,7 +73,12 @@ def test_previews(context):
     context.progress("coarse", 0.25)
     context.preview_mesh(np.zeros((3, 3)), np.array([[0, 1, 2]]), np.zeros((3, 4), np.uint8))
     context.preview_image(np.full((4, 5, 3), 9, np.uint8))
-    mesh, image = context._link.shown[1:]
+    motion = Motion(np.tile(np.float32([1, 0, 0, 0]), (3, 2, 1)), np.zeros((3, 3), np.float32),
+                    np.zeros((3, 4), np.uint8), 24.0)
+    context.preview_motion(motion, 60)
+    mesh, image, moving = context._link.shown[1:]
+    again, whole = preview_motion(from_payload(moving.arrays, moving.payload))
+    assert moving.kind == "preview_motion" and (len(again), again.fps, whole) == (3, 24.0, 60)
     arrays = from_payload(mesh.arrays, mesh.payload)
     assert arrays["vertices"].dtype == np.float32 and arrays["faces"].dtype == np.int32
     assert (mesh.stage, mesh.fraction, mesh.fence) == ("coarse", 0.25, 5)

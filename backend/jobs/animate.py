@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A sentence becomes a motion of a skeleton: read the skeleton, find what the words mean, move, deliver."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from backend.jobs.context import JobContext
+from backend.jobs.previews import png
+from backend.jobs.prompt import Notes
+from backend.jobs.results import MeshResult, versions
+from backend.jobs.stopwatch import Stopwatch
+from backend.motion import library, sketch
+from backend.motion.clips import of_inputs, read_folder
+from backend.motion.figure import Figure
+from backend.motion.retarget import Clip
+from backend.motion.take import Take, cut, to_motion
+from protocol.errors import BadRequest, PriorNotFound
+from protocol.motion import CHUNK_FRAMES
+from protocol.skeleton import SKELETON_ARRAYS, Skeleton, read_names
+from protocol.specs import AnimateSpec
+
+PLAN = {"read the skeleton": 0.3, "read the clips": 0.2, "move": 1.5, "deliver": 0.3}  # seconds on two cores
+MOST_SHOWN = 4096  # frames of a motion that are still shown while it is made
+
+
+def animate(spec: AnimateSpec, context: JobContext) -> MeshResult:
+    """The whole recipe. Raises MaquetteError for the user's eyes.
+
+    The result's arrays: those of protocol.motion and thumbnail (a PNG); its report says fps, loop and root_mode under
+    `motion` and what was chosen for which words under `parts`.
+    """
+    seed = spec.seed if spec.seed is not None else secrets.randbelow(2**31)
+    watch = Stopwatch(context, PLAN)
+    notes = Notes(context)
+    with watch.stage("read the skeleton", "looking at the skeleton"):
+        skeleton = Skeleton.from_arrays({name: context.inputs[name] for name in SKELETON_ARRAYS})
+        roles = _roles(context.inputs)
+        figure = Figure.of(skeleton, roles)
+    frames = spec.frames or round(spec.seconds * spec.fps)
+    with watch.stage("read the clips", "looking through the clips"):
+        clips = [*_clips_of_folder(context, notes), *of_inputs(figure, context.inputs, spec.fps)]
+    with watch.stage("move", spec.prompt) as tell:
+        shown = Shown(context, figure, spec.root_mode, frames)
+        made = library.compose(
+            spec.prompt, figure, spec.fps, frames, seed, loop=spec.loop, root_mode=spec.root_mode, style=spec.style,
+            method=spec.method, mirrored=spec.mirror, clips=clips, encode=_encoder(context), tell=tell, show=shown.show,
+        )
+        for note in made.notes:
+            notes.add(note)
+        shown.finish(made.take)
+    with watch.stage("deliver", "handing it over"):
+        motion, parts = made.motion, [one.to_map() for one in made.parts]
+        picture = png(sketch.sheet(figure, made.take, 6, 128, (sketch.SIDE,)))
+        arrays: dict[str, NDArray[Any]] = {**motion.to_arrays(), "thumbnail": picture}
+    report = {
+        "prompt": spec.prompt, "seed": seed, "motion": motion.facts(), "parts": parts, "style": spec.style,
+        "method": spec.method, "mirror": spec.mirror, "versions": versions(), "device": str(context.device),
+        "stages": [record.to_map() for record in watch.records], "warnings": notes.warnings,
+    }
+    context.progress("done", 1.0, "finished", 0.0)
+    return MeshResult(arrays, report)
+
+
+@dataclass
+class Shown:
+    """What the scene has seen: grows by whole chunks, so that the figure moves before the end is known."""
+
+    context: JobContext
+    figure: Figure
+    root_mode: str
+    whole: int
+    sent: int = 0
+
+    def show(self, take: Take) -> None:
+        """Shows all whole chunks of what there is, where there are more than before."""
+        self.context.check()
+        ready = len(take) // CHUNK_FRAMES * CHUNK_FRAMES
+        while self.sent < ready <= MOST_SHOWN:
+            self.sent += CHUNK_FRAMES
+            self.context.preview_motion(to_motion(cut(take, 0, self.sent), self.figure, self.root_mode), self.whole)
+
+    def finish(self, take: Take) -> None:
+        """The end, which may have changed what was shown before."""
+        self.sent = 0
+        if len(take) <= MOST_SHOWN:
+            self.context.preview_motion(to_motion(take, self.figure, self.root_mode), len(take))
+
+
+def _roles(inputs: Any) -> list[str] | None:
+    if "joint_roles" not in inputs:
+        return None
+    return list(read_names(inputs["joint_roles"], "joint_roles"))
+
+
+def _clips_of_folder(context: JobContext, notes: Notes) -> list[Clip]:
+    """The clips of the worker's folder, read once and again when a file has changed."""
+    folder = context.motion_folder
+    if folder is None:
+        return []
+    try:
+        stamp = tuple(sorted((str(one), one.stat().st_mtime_ns) for one in folder.rglob("*") if one.is_file()))
+    except OSError as problem:
+        raise BadRequest(f"The folder of clips cannot be read: {problem}.", path="MAQUETTE_MOTION_FOLDER") from problem
+    key = "motion clips"
+    kept = context.cache.get(key)
+    if kept is None or kept[0] != stamp:
+        said: list[str] = []
+        kept = (stamp, read_folder(Path(folder), said), said)
+        context.cache[key] = kept
+    for note in kept[2]:
+        notes.add(note)
+    clips: list[Clip] = kept[1]
+    return clips
+
+
+def _encoder(context: JobContext) -> Callable[[Sequence[str]], NDArray[np.float32]] | None:
+    """Sentence vectors, where the encoder is installed; loaded when words alone do not do."""
+    from backend.priors.sentence_encoder import SentenceEncoder, find_model_folder
+
+    try:
+        folder = find_model_folder()
+    except PriorNotFound:
+        return None
+
+    def encode(texts: Sequence[str]) -> NDArray[np.float32]:
+        encoder = context.cache.get("motion sentences")
+        if encoder is None:
+            encoder = SentenceEncoder(folder, context.device)
+            context.cache["motion sentences"] = encoder
+        vectors: NDArray[np.float32] = encoder.vectors(list(texts)).cpu().numpy()
+        return vectors
+
+    return encode
