@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from backend.geometry.clean import weld
 from backend.rigging.heat import SHARPNESS, heat, nearest_bone
@@ -47,7 +48,16 @@ def bind(vertices: NDArray[np.floating], faces: NDArray[np.integer], skeleton: S
     deforming (J,): which joints get weights, all but lengthless ones by default. Deterministic. Raises BadRequest
     where the skeleton lies elsewhere than the mesh.
     """
-    vertices = np.asarray(vertices, np.float64)
+    vertices, faces = np.asarray(vertices, np.float64), np.asarray(faces, np.int64)
+    loose = np.ones(len(vertices), bool)
+    loose[faces] = False
+    if loose.any():  # they belong to no face, may lie anywhere, and follow the nearest vertex that does
+        kept = np.flatnonzero(~loose)
+        number = np.cumsum(~loose) - 1
+        bound = bind(vertices[kept], number[faces], skeleton, resolution, check, sharpness, deforming)
+        near = cKDTree(vertices[kept]).query(vertices)[1]
+        weights = Weights(bound.weights.values[near], bound.weights.joints[near])
+        return Bound(weights, {**bound.facts, "loose_vertices": int(loose.sum())})
     span = float((vertices.max(0) - vertices.min(0)).max())
     _together(vertices, skeleton, span)
     used = skeleton.lengths > 1e-4 * span if deforming is None else np.asarray(deforming, bool)
