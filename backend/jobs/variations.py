@@ -18,6 +18,7 @@ import torch
 from backend.jobs.context import JobContext
 from backend.jobs.results import MeshResult, versions
 from backend.jobs.text_to_3d import text_to_3d
+from protocol.motion import Motion
 from protocol.specs.variations import PREFIX, VariationsSpec
 
 GAP = 1.25
@@ -113,6 +114,9 @@ class _Part(JobContext):
 
     def preview_image(self, image: np.ndarray) -> None:
         self._whole.preview_image(image)
+
+    def preview_motion(self, motion: Motion, whole: int) -> None:
+        self._whole.preview_motion(motion, whole)
 
     def check(self) -> None:
         self._whole.check()
