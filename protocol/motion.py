@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from . import checks
 from .errors import BadRequest
 
 ROOT_MODES = ("in_place", "root_motion")
@@ -31,7 +32,7 @@ class Motion:
     frame; of two neighbouring frames a joint's lie in the same hemisphere, so that curves between them take the short
     way. root: (T, 3) float32 metres, where the root joint's head is against its rest place, in the armature's frame.
     contacts: (T, 4) uint8, 1 where `CONTACTS` stand on the ground. fps: frames a second. loop: does the frame after
-    the last equal the first (but for the way gone, with `root_motion`)? root_mode: one of `ROOT_MODES`.
+    the last equal the first, moved on by `stride` (x, y, z) metres? root_mode: one of `ROOT_MODES`.
 
     Raises BadRequest naming the array or field.
     """
@@ -42,6 +43,7 @@ class Motion:
     fps: float
     loop: bool = False
     root_mode: str = "in_place"
+    stride: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         check_motion(self.rotations, self.root, self.contacts)
@@ -49,6 +51,7 @@ class Motion:
             raise BadRequest(f"A motion has 1 to 1,000 frames a second, not {self.fps:g}.", path="fps")
         if self.root_mode not in ROOT_MODES:
             raise BadRequest(f"root_mode is {self.root_mode!r}, expected {' or '.join(ROOT_MODES)}.", path="root_mode")
+        object.__setattr__(self, "stride", _triple(self.stride))
 
     def __len__(self) -> int:
         return len(self.rotations)
@@ -64,7 +67,8 @@ class Motion:
 
     def facts(self) -> dict[str, Any]:
         """What a report says beside the arrays."""
-        return {"fps": self.fps, "loop": self.loop, "root_mode": self.root_mode, "frames": len(self)}
+        return {"fps": self.fps, "loop": self.loop, "root_mode": self.root_mode, "frames": len(self),
+                "stride": list(self.stride)}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> Motion:
@@ -81,8 +85,15 @@ class Motion:
             raise BadRequest("The motion's fps is no number.", path="fps")
         return cls(
             rotations, arrays["motion_root"], contacts, float(fps), facts.get("loop") is True,
-            str(facts.get("root_mode", "in_place")),
+            str(facts.get("root_mode", "in_place")), _triple(facts.get("stride", (0.0, 0.0, 0.0))),
         )
+
+
+def _triple(value: Any) -> tuple[float, float, float]:
+    numbers = checks.listing(checks.number(-1e6, 1e6), 3)(value, "stride")
+    if len(numbers) != 3:
+        raise BadRequest("A motion's stride has three numbers.", path="stride")
+    return numbers[0], numbers[1], numbers[2]
 
 
 def check_motion(rotations: NDArray[Any], root: NDArray[Any], contacts: NDArray[Any]) -> None:

@@ -60,7 +60,7 @@ class JobContext(ABC):
 
     @abstractmethod
     def preview_motion(self, motion: Motion, whole: int) -> None:
-        """Shows what there is of a motion so far, from its first frame on; `whole` frames it will have, 0 if unknown."""
+        """Shows what there is of a motion so far, from its first frame on; it will have `whole` frames, 0: unknown."""
 
     @abstractmethod
     def check(self) -> None:

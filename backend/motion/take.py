@@ -193,4 +193,5 @@ def to_motion(take: Take, figure: Figure, root_mode: str) -> Motion:
     """What travels: `root_mode` as in protocol.motion."""
     shown = in_place(take) if root_mode == "in_place" else take
     rotations, root = figure.keys(shown.turns, shown.root, shown.grip)
-    return Motion(rotations, root, np.ascontiguousarray(take.contacts, np.uint8), take.fps, take.loop, root_mode)
+    return Motion(rotations, root, np.ascontiguousarray(take.contacts, np.uint8), take.fps, take.loop, root_mode,
+                  (float(shown.stride[0]), float(shown.stride[1]), 0.0))

@@ -20,7 +20,7 @@ def arrays(frames: int = 5, joints: int = 3) -> dict[str, np.ndarray]:
 
 
 def test_there_and_back():
-    facts = {"fps": 24.0, "loop": True, "root_mode": "root_motion"}
+    facts = {"fps": 24.0, "loop": True, "root_mode": "root_motion", "stride": [0.0, -1.5, 0.0]}
     motion = Motion.from_arrays(arrays(), facts)
     again = Motion.from_arrays(motion.to_arrays(), motion.facts())
     assert again.facts() == facts | {"frames": 5} and again.seconds == pytest.approx(5 / 24)
@@ -54,7 +54,8 @@ def test_missing_arrays_are_named(name):
     assert caught.value.path == name
 
 
-@pytest.mark.parametrize(("field", "value"), [("fps", 0.5), ("fps", "30"), ("root_mode", "sideways")])
+@pytest.mark.parametrize(("field", "value"), [("fps", 0.5), ("fps", "30"), ("root_mode", "sideways"), ("stride", [1, 2]),
+                                               ("stride", "far")])
 def test_wrong_facts_are_named(field, value):
     with pytest.raises(BadRequest) as caught:
         Motion.from_arrays(arrays(), {field: value})
