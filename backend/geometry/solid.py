@@ -115,5 +115,5 @@ def _open_parts(vertices: Floats, faces: Ints, area: Floats) -> NDArray[np.bool_
         loops, first, loop = np.unique(label[start], return_index=True, return_inverse=True)
         vectors = 0.5 * np.cross(vertices[start], vertices[end])
         total = np.stack([np.bincount(loop.ravel(), vectors[:, k], len(loops)) for k in range(3)], 1)
-        missing = np.bincount(part[single[first] // 3], np.linalg.norm(total, axis=1), number)
+        missing += np.bincount(part[single[first] // 3], np.linalg.norm(total, axis=1), number)
     return (missing > MOST_OPEN * np.bincount(part, area, number))[part]
