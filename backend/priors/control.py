@@ -167,7 +167,7 @@ def load_control(folder: Path, unet: Any, device: torch.device, dtype: torch.dty
         raise BrokenWeights(f"{folder} could not be loaded as a ControlNet: {str(error).splitlines()[0][:300]}",
                             hint="It is incomplete or of another kind. " + CHOOSE) from error
     check_complete(network, folder)
-    for name in ("in_channels", "cross_attention_dim", "block_out_channels", "down_block_types"):
+    for name in ("in_channels", "cross_attention_dim", "block_out_channels", "layers_per_block"):
         theirs, ours = getattr(network.config, name), getattr(unet.config, name)
         if (list(theirs) if isinstance(theirs, tuple | list) else theirs) != (
             list(ours) if isinstance(ours, tuple | list) else ours):

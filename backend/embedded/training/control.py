@@ -56,11 +56,18 @@ class LatentControlSettings(LatentSettings):
 
 def control_like(config: Any, finer: int) -> ControlNetModel:
     """A fresh control network of the sizes of a UNet's configuration. finer: pixels of the geometry's picture to a
-    cell of the UNet's samples, 1 or 4."""
-    return ControlNetModel(
+    cell of the UNet's samples, 1 or 4.
+
+    Every level attends to the words, the fine ones to them alone (attention among 1024 pixels would cost as much as
+    all the rest): "yellow stripes on purple" is for each pixel the question which of the two words is its own.
+    """
+    levels = len(config.block_out_channels)
+    attends = [kind.startswith("CrossAttn") for kind in config.down_block_types]
+    network = ControlNetModel(
         in_channels=config.in_channels,
         conditioning_channels=CHANNELS,
-        down_block_types=config.down_block_types,
+        down_block_types=("CrossAttnDownBlock2D",) * levels,
+        only_cross_attention=tuple(not one for one in attends),
         mid_block_type=config.mid_block_type,
         block_out_channels=config.block_out_channels,
         layers_per_block=config.layers_per_block,
@@ -72,6 +79,11 @@ def control_like(config: Any, finer: int) -> ControlNetModel:
         projection_class_embeddings_input_dim=config.projection_class_embeddings_input_dim,
         conditioning_embedding_out_channels=TAKE_IN[finer],
     )
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if "attentions" in name and "proj_out" in name:
+                parameter.zero_()  # attention that the UNet doesn't have begins without a say
+    return network
 
 
 def empty_control(kind: str) -> ControlNetModel:
@@ -80,18 +92,18 @@ def empty_control(kind: str) -> ControlNetModel:
     return control_like(build_network(SIZES["small"], channels, channels, 32).config, FINER[kind])
 
 
-def build_control(unet: UNet2DConditionModel, finer: int) -> ControlNetModel:
+def build_control(unet: UNet2DConditionModel, finer: int, fit: bool = True) -> ControlNetModel:
     """A control network that begins as the encoder of `unet` and says nothing yet.
 
     ControlNetModel fixes the width of its time embedding at four times the first block's; where ours is another, the
-    copy is fitted to give every block what it had.
+    copy is fitted to give every block what it had (unless `fit` is False, for one that takes a run's weights).
     """
     control = control_like(unet.config, finer)
     known = unet.state_dict()
     mine = control.state_dict()
     shared = {name: known[name] for name, value in mine.items() if name in known and known[name].shape == value.shape}
     control.load_state_dict({**mine, **shared})
-    if control.time_embedding.linear_2.weight.shape != unet.time_embedding.linear_2.weight.shape:
+    if fit and control.time_embedding.linear_2.weight.shape != unet.time_embedding.linear_2.weight.shape:
         fit_embedding(control, unet)
     # The layer that hands the geometry on begins small rather than at zero: the outputs are zero already, and behind
     # two zeros in a row learning starts late.
@@ -142,7 +154,7 @@ def fit_embedding(control: ControlNetModel, unet: UNet2DConditionModel) -> float
 
 
 class Controlled(nn.Module):
-    """A UNet with a control network before given geometry (B, 25, S, S), callable like the UNet on any whole number
+    """A UNet with a control network before given geometry (B, 31, S, S), callable like the UNet on any whole number
     of repetitions of the B samples."""
 
     def __init__(self, unet: UNet2DConditionModel, control: ControlNetModel, geometry: torch.Tensor) -> None:
@@ -179,7 +191,7 @@ def prior_of(kind: str, folder: Path, device: torch.device, watch_set: WatchSet 
 def begin(prior: PixelPrior, start: Path | None) -> ControlNetModel:
     """A control network for `prior`: the copy of its encoder or, where `start` is a run's checkpoint, that network's
     averages as far as they fit; what a latent sample has more than a pixel one comes from the copy."""
-    network = build_control(prior.network, FINER[prior.name])
+    network = build_control(prior.network, FINER[prior.name], fit=start is None)
     if start is None:
         return network
     mine = network.state_dict()
@@ -189,12 +201,16 @@ def begin(prior: PixelPrior, start: Path | None) -> ControlNetModel:
         # The first four channels of a latent are the picture that the pixel prior knows.
         fit["conv_in.weight"] = mine["conv_in.weight"].clone()
         fit["conv_in.weight"][:, : first.shape[1]] = first
+    taken = "controlnet_cond_embedding.conv_in.weight"
+    if weights[taken].shape[1] < mine[taken].shape[1] and weights[taken].shape[0] == mine[taken].shape[0]:
+        fit[taken] = mine[taken].clone() * 0.1
+        fit[taken][:, : weights[taken].shape[1]] = weights[taken]
     network.load_state_dict({**mine, **fit})
     return network
 
 
 def watched_geometry(data: Path) -> torch.Tensor:
-    """(N, 25, S, S): the geometry of the views of the watch shard that are sampled."""
+    """(N, 31, S, S): the geometry of the views of the watch shard that are sampled."""
     shards = PositionedShards(data, ["watch"])
     return geometry_at([shards.place(i) for i in range(0, len(shards), TURN // SHOWN)])
 

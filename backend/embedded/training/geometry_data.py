@@ -17,7 +17,7 @@ from .latent_prior import LatentFolder
 
 @dataclass(frozen=True)
 class SeenBatch:
-    """A batch and its geometry (B, 25, S, S) float32; see `backend.embedded.geometry`."""
+    """A batch and its geometry (B, 31, S, S) float32; see `backend.embedded.geometry`."""
 
     batch: Batch
     geometry: torch.Tensor
@@ -27,7 +27,7 @@ class SeenBatch:
 
 
 def geometry_at(places: Sequence[tuple[Shard, int]]) -> torch.Tensor:
-    """(B, 25, S, S) float32 of rows of shards that hold positions."""
+    """(B, 31, S, S) float32 of rows of shards that hold positions."""
     seen = []
     for shard, row in places:
         assert shard.positions is not None
