@@ -188,9 +188,8 @@ def inpaint(
         return _ask("inpaint", item.name, values, inpainting.picture_options(item, mask))
     source = "MASK" if mask is not None else "GROUP" if vertex_group else "FACES"
     meshes.check(item)
-    return _ask("inpaint", item.name, values, inpainting.options_of(
-        meshes.find(item.name), source, vertex_group, mask.name if mask is not None else "", faces,
-    ))
+    named = mask.name if mask is not None else ""
+    return _ask("inpaint", item.name, values, inpainting.options_of(item.name, source, vertex_group, named, faces))
 
 
 def remove(
@@ -203,7 +202,7 @@ def remove(
     from .capture import removing
 
     meshes.check(item)
-    options = removing.options_of(meshes.find(item.name), "GROUP" if vertex_group else "FACES", vertex_group, faces)
+    options = removing.options_of(item.name, "GROUP" if vertex_group else "FACES", vertex_group, faces)
     return _ask("remove", item.name, settings, options)
 
 

@@ -25,16 +25,15 @@ def deliver_faces(delivery: Delivery) -> str:
     item = bpy.data.objects.get(delivery.target)
     if item is None or item.type != "MESH":
         raise wire.errors.BadRequest(f"There is no mesh called {delivery.target} any more.", path="target")
-    if item.mode == "EDIT":
-        item.update_from_editmode()
     chosen = delivery.arrays.get("selected")
-    faces = meshes.triangles(item.data)["faces"]
-    if chosen is None or chosen.shape != (len(faces),):
-        if chosen is None:
-            raise BrokenMesh("the result selects nothing")
-        raise wire.errors.BadRequest(f"{item.name} is another mesh by now.", hint="Click once more.")
-    picked = np.zeros(len(item.data.polygons), bool)
-    picked[meshes.polygons_of(item.data)[chosen != 0]] = True
+    if chosen is None:
+        raise BrokenMesh("the result selects nothing")
+    with meshes.at_rest(item.name) as still:
+        faces = meshes.triangles(still.data)["faces"]
+        if chosen.shape != (len(faces),):
+            raise wire.errors.BadRequest(f"{item.name} is another mesh by now.", hint="Click once more.")
+        picked = np.zeros(len(still.data.polygons), bool)
+        picked[meshes.polygons_of(still.data)[chosen != 0]] = True
     if item.mode == "EDIT":
         _in_edit_mode(item.data, picked, bool(delivery.options.get("add")))
     else:

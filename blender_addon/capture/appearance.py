@@ -20,7 +20,7 @@ GREY = (0.8, 0.8, 0.8)
 
 @dataclass(frozen=True)
 class Worn:
-    """slots: indices of the material slots that look so, none where there are no slots. image: name of the texture,
+    """slots: indices of the material slots that show it, none where there are no slots. image: name of the texture,
     empty for a plain colour. uv_map: name of its UV map, empty where the mesh has none. colour: linear RGB of what is
     plain."""
 
@@ -51,16 +51,26 @@ def slots_of(item: Any) -> np.ndarray:
 
 def worn(item: Any, chosen: np.ndarray | None = None) -> Worn:
     """What the chosen polygons wear, (P,) bool; None for all. Raises BadRequest where that is more than one thing."""
-    used = slots_of(item)
-    found = [_of_slot(item, int(slot)) for slot in np.unique(used if chosen is None else used[chosen])]
+    used = np.unique(slots_of(item) if chosen is None else slots_of(item)[chosen])
+    found = [_of_slot(item, int(slot)) for slot in used]
     found = found or [_of_slot(item, 0)]
     if not all(one.alike(found[0]) for one in found):
         raise wire.errors.BadRequest(
             f"{item.name} wears {len(found)} materials there.", path="target",
             hint="Select faces of one material, or give the object one texture with Texture first.",
         )
-    alike = [slot for slot in range(len(item.material_slots)) if _of_slot(item, slot).alike(found[0])]
+    slots = range(len(item.material_slots))
+    alike = [slot for slot in slots if (_of_slot(item, slot).alike(found[0]) if found[0].image else slot in used)]
     return replace(found[0], slots=tuple(alike))
+
+
+def one_texture(item: Any) -> Worn | None:
+    """What the whole mesh wears, where that is one texture."""
+    try:
+        found = worn(item)
+    except wire.errors.BadRequest:
+        return None
+    return found if found.image else None
 
 
 def _of_slot(item: Any, slot: int) -> Worn:

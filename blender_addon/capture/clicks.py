@@ -7,7 +7,6 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import bpy
 import numpy as np
 from mathutils import Matrix
 
@@ -70,15 +69,12 @@ def of_mesh(item: Any, seen: Sight, clicks: list[tuple[float, float, bool]], by:
 
     clicks: x, y in pixels of the region from its top left corner, and whether that is inside. Raises BadRequest.
     """
-    item = meshes.find(item.name)
     spec = wire.specs.SegmentSpec(by=by, width=seen.width, height=seen.height, name=item.name)
-    try:
-        worn = appearance.worn(item)
-    except wire.errors.BadRequest:
-        worn = None
-    arrays = meshes.triangles(item.data, worn.uv_map if worn is not None else "")
-    if worn is not None and worn.image and "uvs" in arrays:
-        arrays["base_colour"] = pictures.as_input(pictures.file_bytes(bpy.data.images[worn.image]))
+    with meshes.at_rest(item.name) as still:
+        worn = appearance.one_texture(still)
+        arrays = meshes.triangles(still.data, worn.uv_map if worn is not None else "")
+    if worn is not None and "uvs" in arrays:
+        arrays["base_colour"] = pictures.as_input(worn.file())
     else:
         arrays.pop("uvs", None)
     right, down = seen.shift

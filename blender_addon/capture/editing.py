@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import bpy
 import numpy as np
 
 from .. import wire
@@ -38,12 +37,9 @@ def options(context: Any, properties: Any, target: str, spec: Any) -> dict[str, 
 
 def inputs(context: Any, properties: Any, target: str, spec: Any, options: dict[str, Any]) -> dict[str, np.ndarray]:
     """vertices and faces; uvs and base_colour where the whole mesh wears one texture, which the edit begins with."""
-    item = meshes.find(target)
-    try:
-        worn = appearance.worn(item)
-    except wire.errors.BadRequest:  # several materials: the edit begins with the shape alone
-        worn = None
-    arrays = meshes.triangles(item.data, worn.uv_map if worn is not None else "")
-    if worn is not None and worn.image and "uvs" in arrays:
-        arrays["base_colour"] = pictures.as_input(pictures.file_bytes(bpy.data.images[worn.image]))
+    with meshes.at_rest(target) as item:
+        worn = appearance.one_texture(item)
+        arrays = meshes.triangles(item.data, worn.uv_map if worn is not None else "")
+    if worn is not None and "uvs" in arrays:  # several materials: the edit begins with the shape alone
+        arrays["base_colour"] = pictures.as_input(worn.file())
     return arrays

@@ -69,18 +69,17 @@ def _spec(properties: Any, name: str, seed: int | None, **rig: Any) -> Any:
 
 def options(context: Any, properties: Any, target: str, spec: Any) -> dict[str, Any]:
     """What the way back needs to know: how the mesh was selected, and what it wore there."""
-    item = meshes.find(target)
     mask = properties.mask.name if properties.mask is not None else ""
-    return options_of(item, properties.selection, properties.vertex_group, mask)
+    return options_of(target, properties.selection, properties.vertex_group, mask)
 
 
-def options_of(item: Any, source: str, group: str = "", mask: str = "", faces: Any = None) -> dict[str, Any]:
+def options_of(target: str, source: str, group: str = "", mask: str = "", faces: Any = None) -> dict[str, Any]:
     """The same from plain values. faces: of a script, in place of a source."""
-    chosen = _chosen(item, source, group, faces)
-    worn = appearance.worn(item, chosen)
-    found = {"selection": source, "group": group, "mask": mask, "slots": list(worn.slots),
-             "image": worn.image, "uv_map": worn.uv_map}
-    return found if faces is None else found | {"faces": np.flatnonzero(selection.given(item, faces)).tolist()}
+    with meshes.at_rest(target) as item:
+        worn = appearance.worn(item, _chosen(item, source, group, faces))
+        named = {} if faces is None else {"faces": np.flatnonzero(selection.given(item, faces)).tolist()}
+    return {"selection": source, "group": group, "mask": mask, "slots": list(worn.slots), "image": worn.image,
+            "uv_map": worn.uv_map, **named}
 
 
 def _chosen(item: Any, source: str, group: str, faces: Any) -> np.ndarray | None:
@@ -94,20 +93,20 @@ def inputs(context: Any, properties: Any, target: str, spec: Any, options: dict[
     the spec's rig is of cameras. For a picture: `picture` and `mask`. Raises BadRequest."""
     if "picture" in options:
         return picture_inputs(options)
-    item = meshes.find(target)
     faces = options.get("faces")
-    worn = appearance.worn(item, _chosen(item, options["selection"], options["group"], faces))
-    arrays = meshes.triangles(item.data, worn.uv_map)
-    if "uvs" not in arrays:
-        raise wire.errors.BadRequest(f"{item.name} has no UV map; give it one, or a texture with Texture", path="uvs")
-    arrays |= (
-        selection.inputs(item, options["selection"], options["group"], options["mask"]) if faces is None
-        else {"selected": selection.by_triangle(item, selection.given(item, faces))}
-    )
-    arrays = _of_slots(item, arrays, worn.slots)
+    with meshes.at_rest(target) as item:
+        worn = appearance.worn(item, _chosen(item, options["selection"], options["group"], faces))
+        arrays = meshes.triangles(item.data, worn.uv_map)
+        if "uvs" not in arrays:
+            raise wire.errors.BadRequest(f"{target} has no UV map; give it one, or a texture with Texture", path="uvs")
+        arrays |= (
+            selection.inputs(item, options["selection"], options["group"], options["mask"]) if faces is None
+            else {"selected": selection.by_triangle(item, selection.given(item, faces))}
+        )
+        arrays = _of_slots(item, arrays, worn.slots)
     arrays["base_colour"] = pictures.as_input(worn.file())
     if spec.rig == "cameras":
-        arrays |= cameras.seen_by(item, cameras.rig(context, properties))
+        arrays |= cameras.seen_by(bpy.data.objects[target], cameras.rig(context, properties))
     return arrays
 
 

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import bpy
@@ -31,15 +33,28 @@ def check(item: Any) -> None:
         raise wire.errors.BadRequest(f"{item.name} is linked from another file; make it local first", path="target")
 
 
-def find(name: str) -> Any:
-    """The mesh object of this name with what is being edited written back to its mesh. Raises BadRequest."""
+@contextlib.contextmanager
+def at_rest(name: str) -> Iterator[Any]:
+    """The mesh object of this name; one that is being edited as a copy that is not, because Blender gives no UVs and no
+    attributes of a mesh in Edit Mode. Raises BadRequest."""
     item = bpy.data.objects.get(name)
     if item is None or item.type != "MESH":
         raise wire.errors.BadRequest(f"There is no mesh called {name} any more.", path="target")
-    if item.mode == "EDIT":
-        item.update_from_editmode()
-    check(item)
-    return item
+    if item.mode != "EDIT":
+        check(item)
+        yield item
+        return
+    item.update_from_editmode()
+    still = item.copy()
+    still.data = item.data.copy()
+    try:
+        if len(still.data.polygons) == 0:
+            raise wire.errors.BadRequest(f"{name} has no faces", path="target")
+        yield still
+    finally:
+        mesh = still.data
+        bpy.data.objects.remove(still)
+        bpy.data.meshes.remove(mesh)
 
 
 def triangles(mesh: Any, uv_map: str = "") -> dict[str, np.ndarray]:

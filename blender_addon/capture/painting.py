@@ -43,8 +43,8 @@ def inputs(context: Any, properties: Any, target: str, spec: Any, options: dict[
 
     Raises BadRequest when the object is gone, or when the panel names no cameras.
     """
-    item = meshes.find(target)
-    arrays = meshes.triangles(item.data)
+    with meshes.at_rest(target) as item:
+        arrays = meshes.triangles(item.data)
     if spec.rig == "cameras":
-        arrays |= cameras.seen_by(item, cameras.rig(context, properties))
+        arrays |= cameras.seen_by(bpy.data.objects[target], cameras.rig(context, properties))
     return arrays

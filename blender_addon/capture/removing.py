@@ -33,13 +33,14 @@ def spec_from(context: Any, properties: Any, seed: int | None = None) -> Any:
 
 def options(context: Any, properties: Any, target: str, spec: Any) -> dict[str, Any]:
     """What the way back needs to know: how the mesh was selected, and what it wears around the hole."""
-    return options_of(meshes.find(target), properties.selection, properties.vertex_group)
+    return options_of(target, properties.selection, properties.vertex_group)
 
 
-def options_of(item: Any, source: str, group: str = "", faces: Any = None) -> dict[str, Any]:
+def options_of(target: str, source: str, group: str = "", faces: Any = None) -> dict[str, Any]:
     """The same from plain values. faces: of a script, in place of a source."""
-    chosen = selection.polygons(item, source, group) if faces is None else selection.given(item, faces)
-    found = {"selection": source, "group": group, **_worn(item, chosen)}
+    with meshes.at_rest(target) as item:
+        chosen = selection.polygons(item, source, group) if faces is None else selection.given(item, faces)
+        found = {"selection": source, "group": group, **_worn(item, chosen)}
     return found if faces is None else found | {"faces": np.flatnonzero(chosen).tolist()}
 
 
@@ -55,16 +56,16 @@ def _worn(item: Any, chosen: np.ndarray) -> dict[str, Any]:
 def inputs(context: Any, properties: Any, target: str, spec: Any, options: dict[str, Any]) -> dict[str, np.ndarray]:
     """vertices, faces and selected, and where the selection wears one texture uvs and base_colour. Raises BadRequest
     for a selection of nothing or of everything."""
-    item = meshes.find(target)
-    arrays = meshes.triangles(item.data, options.get("uv_map", ""))
     faces = options.get("faces")
-    chosen = (
-        selection.polygons(item, options["selection"], options["group"]) if faces is None
-        else selection.given(item, faces)
-    )
-    if chosen.all():
-        raise wire.errors.BadRequest(f"All of {item.name} is selected; nothing would be left.", path="selection")
-    arrays["selected"] = selection.by_triangle(item, chosen)
+    with meshes.at_rest(target) as item:
+        arrays = meshes.triangles(item.data, options.get("uv_map", ""))
+        chosen = (
+            selection.polygons(item, options["selection"], options["group"]) if faces is None
+            else selection.given(item, faces)
+        )
+        if chosen.all():
+            raise wire.errors.BadRequest(f"All of {target} is selected; nothing would be left.", path="selection")
+        arrays["selected"] = selection.by_triangle(item, chosen)
     image = bpy.data.images.get(options.get("image", ""))
     if image is not None and "uvs" in arrays:
         arrays["base_colour"] = pictures.as_input(pictures.file_bytes(image))
