@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from backend.distillation.ranks import ALONE, Ranks
 from backend.fields.occupancy import OccupancyConfig, OccupancyGrid
 from backend.fields.radiance import RadianceConfig, RadianceField
-from backend.jobs.guide import Guide, Opinion, Seen
+from backend.jobs.guide import Guide, Learner, Opinion, Seen
 from backend.jobs.presets import Coarse, HashGridSize
 from backend.jobs.stage import Stage
 from backend.jobs.views import sample_cameras, sample_shading
@@ -41,13 +41,16 @@ class CoarseStage(Stage[Opinion]):
     ):
         self.settings = settings
         generator = torch.Generator().manual_seed(seed)
-        self.guide = Guide(prior, book, settings.guidance, generator)
+        self.guide = Guide(prior, book, settings.guidance, generator, ranks)
         config = RadianceConfig(hash_grid_config(settings.grid), settings.grid.hidden, blob_scale=settings.blob)
         self.field = RadianceField(config, generator).to(device)
         self.occupancy = OccupancyGrid(OccupancyConfig(resolution=settings.occupancy)).to(device)
         optimised: dict[str, tuple[nn.Module, float]] = {"field": (self.field, settings.learning_rate)}
         super().__init__("coarse", settings.steps, optimised, {"occupancy": self.occupancy}, 0.8, generator,
                          ranks, turns=turns)
+
+    def learners(self) -> dict[str, Learner]:
+        return {} if self.guide.learner is None else {"guide": self.guide.learner}
 
     def prepare(self) -> None:
         if self.step % self.settings.occupancy_every == 0:

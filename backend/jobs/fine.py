@@ -17,7 +17,7 @@ from backend.distillation.ranks import ALONE, Part, Ranks
 from backend.fields.tetrahedral_sdf import TetrahedralSDF
 from backend.fields.texture import TextureField
 from backend.geometry.regularisers import face_pairs, laplacian, normal_consistency, vertex_normals_of
-from backend.jobs.guide import Guide, Opinion, Seen, fit
+from backend.jobs.guide import Guide, Learner, Opinion, Seen, fit
 from backend.jobs.presets import Fine
 from backend.jobs.stage import Stage
 from backend.jobs.views import sample_cameras, sample_shading
@@ -60,6 +60,10 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
             "fine", settings.steps, optimised, {}, 0.7, torch.Generator().manual_seed(seed), ranks,
             also=[fine.generator, coarse.generator], turns=turns,
         )
+
+    def learners(self) -> dict[str, Learner]:
+        guides = {"fine": self.fine, "coarse": self.coarse}
+        return {key: guide.learner for key, guide in guides.items() if guide.learner is not None}
 
     @property
     def at_rest(self) -> bool:

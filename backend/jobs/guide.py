@@ -7,20 +7,26 @@ render the way the prior is told it was shaded, and chooses the background for p
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from backend.distillation.guidance import Guidance as Asking
-from backend.distillation.ranks import Part
+from backend.distillation.guidance import PerpNeg
+from backend.distillation.ranks import ALONE, Part, Ranks
 from backend.distillation.sds import DistillationSettings, ScoreDistillation
+from backend.distillation.variational import LowRankStudent, VariationalDistillation
 from backend.jobs.presets import Guidance, LightRange
 from backend.priors.base import GREY, Prior
 from backend.priors.prompts import PromptBook
+from backend.priors.unet_prior import UNetPrior
 from backend.priors.views import ViewCondition
 from backend.render.cameras import Cameras
 from backend.render.lighting import shade
+from protocol.errors import BadRequest
 
 
 @dataclass(frozen=True)
@@ -53,22 +59,28 @@ class Voice:
 class Guide:
     """A prior with its prompt, ready to judge the renders of one stage."""
 
-    def __init__(self, prior: Prior, book: PromptBook, settings: Guidance, generator: torch.Generator):
+    def __init__(
+        self, prior: Prior, book: PromptBook, settings: Guidance, generator: torch.Generator, ranks: Ranks = ALONE
+    ):
         self.prior = prior
         self.settings = settings
         self.generator = generator
-        form = "clean" if settings.form == "target" else settings.form
-        self.distillation = ScoreDistillation(
-            Asking(prior, book, settings.scale),
-            DistillationSettings(
-                form=form,  # type: ignore[arg-type]
-                weighting=settings.weighting,  # type: ignore[arg-type]
-                rescale=settings.rescale,
-                cheap_encode=prior.traits.is_latent,
-                nonfinite="skip",
-            ),
-            generator,
+        form = {"target": "clean", "variational": "noise"}.get(settings.form, settings.form)
+        # Perp-Neg is about view words; a prior that knows the camera has no use for it.
+        perp_neg = PerpNeg() if settings.perp_neg and book.uses_view_words else None
+        asking = Asking(prior, book, settings.scale, perp_neg)
+        how = DistillationSettings(
+            form=form,  # type: ignore[arg-type]
+            weighting=settings.weighting,  # type: ignore[arg-type]
+            rescale=settings.rescale,
+            cheap_encode=prior.traits.is_latent,
+            nonfinite="skip",
         )
+        self.distillation = ScoreDistillation(asking, how, generator)
+        self.learner: Learner | None = None
+        if settings.form == "variational":
+            self.learner = Learner(prior, book, settings.student_rate, ranks)
+            self.distillation = VariationalDistillation(asking, self.learner.student, how, generator)
 
     def light(self, seen: Seen, cameras: Cameras, light: LightRange, shading: tuple[Tensor, bool] | None) -> Seen:
         """The render as it looks under this step's light, or as it is."""
@@ -100,6 +112,9 @@ class Guide:
         t_max = max(self.settings.t_max.at(share), self.settings.t_min + 0.01)
         if self.settings.form != "target":
             result = self.distillation(images, view, t_min=self.settings.t_min, t_max=t_max, part=part)
+            if self.learner is not None:
+                assert isinstance(self.distillation, VariationalDistillation)
+                self.learner.step(self.distillation, images, view, part)
             return Opinion(result.loss, result.x0[:1])
         target = self.distillation.target(
             images.detach(), view, steps=self.settings.target_steps, t_min=self.settings.t_min, t_max=t_max, part=part
@@ -109,6 +124,44 @@ class Guide:
     def picture(self, opinion: Opinion) -> Tensor:
         """(H, W, 3) in 0..1: what the prior had in mind, for people. Costs a decoder pass with latent priors."""
         return self.prior.decode(opinion.x0)[0, :3].permute(1, 2, 0)
+
+
+class Learner:
+    """The student of the variational form and its optimiser (AdamW, as ProlificDreamer does it).
+
+    It learns from every batch that is judged, over all noise levels; with several turns a step, from each of them.
+    """
+
+    def __init__(self, prior: Prior, book: PromptBook, rate: float, ranks: Ranks):
+        if not isinstance(prior, UNetPrior):
+            raise BadRequest(
+                f"{prior.traits.name} cannot be a student of itself, which variational distillation needs.",
+                path="prior", hint="Choose a preset with another form of guidance, or another prior.",
+            )
+        self.student = LowRankStudent(prior, book.positive(1))
+        self.ranks = ranks
+        self._optimiser = torch.optim.AdamW(self.student.parameters(), lr=rate)
+
+    def step(
+        self, distillation: VariationalDistillation, images: Tensor, view: ViewCondition, part: Part | None
+    ) -> None:
+        """One step of learning what renders look like."""
+        self._optimiser.zero_grad(set_to_none=True)
+        loss = distillation.learn(images, view, part=part)
+        if not bool(loss.isfinite()):
+            return  # the scene's own step goes back in that case; the student must not keep what it saw
+        (loss if part is None else part.weigh(loss)).backward()
+        self.ranks.sum_gradients(self.student.parameters())
+        self._optimiser.step()
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on from here."""
+        return {"student": self.student.state_dict(), "optimiser": self._optimiser.state_dict()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Goes on from a state of `state`."""
+        self.student.load_state_dict(state["student"])
+        self._optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
 
 
 def fit(images: Tensor, target: Tensor) -> Tensor:

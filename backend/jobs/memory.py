@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from backend.jobs.context import JobContext
-from backend.jobs.presets import Coarse, Fine, HashGridSize, Preset
+from backend.jobs.presets import Coarse, Fine, Guidance, HashGridSize, Preset
 from backend.priors import catalog
 from backend.priors.footprint import Footprint, footprint
 from backend.priors.unet_prior import best_dtype
@@ -29,7 +29,7 @@ COVERED = 0.7  # share of the pixels that show the object and ask the texture fi
 CELL = 6 * 40  # bytes of a cell of the tetrahedral grid, six tetrahedra, while it is marched
 RESERVE = 0.08  # of the budget, for what PyTorch's allocator cannot reuse
 CONTEXT = 600 << 20  # CUDA's own, with cuDNN and the compiled kernels
-BRANCHES = 2  # of classifier-free guidance
+BRANCHES = 2  # of classifier-free guidance; Perp-Neg has twice as many
 GB = 1e9
 
 
@@ -147,7 +147,8 @@ def coarse_bytes(settings: Coarse, prior: Footprint, turns: int, one_by_one: boo
     views = -(-settings.views // turns)
     samples = views * settings.pixels**2 * settings.samples * OCCUPIED
     render = samples * _point(settings.grid) * LIT
-    return int(COPIES * _table(settings.grid) + render) + _prior(prior, views, one_by_one)
+    return int(COPIES * _table(settings.grid) + render) + _prior(
+        prior, views, settings.guidance, one_by_one)
 
 
 def fine_bytes(settings: Fine, prior: Footprint, turns: int, one_by_one: bool = False) -> int:
@@ -156,13 +157,15 @@ def fine_bytes(settings: Fine, prior: Footprint, turns: int, one_by_one: bool = 
     pixels = views * settings.pixels**2
     render = pixels * (PIXEL + COVERED * _point(settings.detail_grid))
     return int(COPIES * _table(settings.detail_grid) + CELL * settings.tetrahedra**3 + render) + _prior(
-        prior, views, one_by_one)
+        prior, views, settings.guidance, one_by_one)
 
 
-def _prior(prior: Footprint, views: int, one_by_one: bool) -> int:
-    """Encoding and the network's pass do not happen at the same time."""
-    network = prior.network * (1 if one_by_one else BRANCHES * views)
-    return max(network, prior.encode * (1 if one_by_one else views), prior.decode)
+def _prior(prior: Footprint, views: int, guidance: Guidance, one_by_one: bool) -> int:
+    """Encoding and the network's passes do not happen at the same time."""
+    branches = 2 * BRANCHES if guidance.perp_neg else BRANCHES
+    network = prior.network * (1 if one_by_one else branches * views)
+    learning = prior.learning * views if guidance.form == "variational" else 0
+    return max(network, learning, prior.encode * (1 if one_by_one else views), prior.decode)
 
 
 def _table(grid: HashGridSize) -> int:

@@ -12,13 +12,16 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from backend.distillation.ranks import ALONE, Part, Ranks
 from protocol.errors import TrainingDiverged
+
+if TYPE_CHECKING:
+    from backend.jobs.guide import Learner
 
 SNAPSHOT_EVERY = 25  # steps between the states that a diverged run goes back to
 MOST_RECOVERIES = 4
@@ -84,6 +87,10 @@ class Stage(ABC, Generic[Answer]):
     @property
     def finished(self) -> bool:
         return self.step >= self.steps
+
+    def learners(self) -> dict[str, Learner]:
+        """What learns beside the stage's own modules; part of its state."""
+        return {}
 
     def prepare(self) -> None:
         """What a step does once before its turns."""
@@ -164,6 +171,7 @@ class Stage(ABC, Generic[Answer]):
             "recoveries": self.recoveries,
             "modules": {key: module.state_dict() for key, module in self._modules.items()},
             "optimiser": self.optimiser.state_dict(),
+            "learners": {key: one.state() for key, one in self.learners().items()},
             "generators": [one.get_state() for one in self._generators],
         }
 
@@ -174,5 +182,7 @@ class Stage(ABC, Generic[Answer]):
             module.load_state_dict(state["modules"][key])
         # A copy, because the optimiser would otherwise go on working in the tensors of the state.
         self.optimiser.load_state_dict(copy.deepcopy(state["optimiser"]))
+        for key, learner in self.learners().items():
+            learner.load(state["learners"][key])
         for one, drawn in zip(self._generators, state["generators"], strict=True):
             one.set_state(drawn)

@@ -82,6 +82,7 @@ class Footprint:
         weights: of UNet and VAE together.
         text: of its text encoders together; needed only while a prompt is read.
         network: of one forward pass without a gradient, for each image (of guidance's two an image each).
+        learning: of one pass with the way back, for each image: what a student of the prior takes.
         encode: of encoding one image, its gradient cut; 0 for priors in pixels.
         encode_with_gradient: the same with the backward pass through the encoder.
         decode: of decoding one image.
@@ -94,6 +95,7 @@ class Footprint:
     encode: int = 0
     encode_with_gradient: int = 0
     decode: int = 0
+    learning: int = 0
 
 
 def footprint(folder: Path, dtype: torch.dtype) -> Footprint:
@@ -111,7 +113,7 @@ def footprint(folder: Path, dtype: torch.dtype) -> Footprint:
         encode, encode_with_gradient, decode = _codec(folder, int(config["sample_size"]), dtype)
     return Footprint(
         folder.name, sizes["unet"] + sizes.get("vae", 0), sum(sizes.get(name, 0) for name in TEXT_COMPONENTS),
-        _network(unet, dtype), encode, encode_with_gradient, decode,
+        _network(unet, dtype), encode, encode_with_gradient, decode, _network(unet, dtype, learning=True),
     )
 
 
@@ -123,18 +125,22 @@ def _made(cls: Any, config: dict[str, Any], folder: Path) -> Any:
                             hint="Download the model again.") from error
 
 
-def _network(unet: Any, dtype: torch.dtype) -> int:
-    """Bytes of a pass, an image: the slope between one and two images."""
+def _network(unet: Any, dtype: torch.dtype, learning: bool = False) -> int:
+    """Bytes of a pass, an image: the slope between one and two images. learning: and back."""
     config, size = unet.config, int(unet.config.sample_size)
     width = config.encoder_hid_dim or config.cross_attention_dim
 
     def forward(count: int) -> Any:
         noisy = _empty(count, int(config.in_channels), size, size, dtype=dtype)
         tokens = _empty(count, TOKENS, int(width), dtype=dtype)
-        return unet(noisy, _empty(count, dtype=dtype), encoder_hidden_states=tokens, return_dict=False,
-                    **_besides(config, count, dtype))
+        noisy.requires_grad_(learning)
+        answer = unet(noisy, _empty(count, dtype=dtype), encoder_hidden_states=tokens, return_dict=False,
+                      **_besides(config, count, dtype))[0]
+        if learning:
+            answer.sum().backward()
+        return answer
 
-    return max(peak_bytes(lambda: forward(2)) - peak_bytes(lambda: forward(1)), 1)
+    return max(peak_bytes(lambda: forward(2), learning) - peak_bytes(lambda: forward(1), learning), 1)
 
 
 def _besides(config: Any, count: int, dtype: torch.dtype) -> dict[str, Any]:

@@ -6,12 +6,13 @@ from __future__ import annotations
 import pytest
 
 from backend.jobs.memory import BRANCHES, coarse_bytes, fine_bytes, plan
-from backend.jobs.presets import PAPER, STANDARD
+from backend.jobs.presets import BEST, PAPER, STANDARD
 from backend.priors.footprint import Footprint
 from protocol.errors import OutOfMemory
 
 # In bfloat16, as `footprint` finds them from the public configurations.
-SD15 = Footprint("sd-1.5", 1_890_000_000, 250_000_000, 68_200_000, 336_000_000, 1_570_000_000, 405_000_000)
+SD15 = Footprint("sd-1.5", 1_890_000_000, 250_000_000, 68_200_000, 336_000_000, 1_570_000_000, 405_000_000,
+                 3_000_000_000)
 SDXL = Footprint("sdxl", 5_300_000_000, 1_640_000_000, 230_000_000, 1_340_000_000, 6_200_000_000, 1_600_000_000)
 IF = Footprint("if-i-xl", 8_600_000_000, 9_500_000_000, 60_000_000)
 GB = 10**9
@@ -67,3 +68,10 @@ def test_a_stage_takes_less_in_more_turns_and_the_network_its_share() -> None:
     nothing = Footprint("nothing", 0)
     both = coarse_bytes(STANDARD.coarse, SD15, 1) - coarse_bytes(STANDARD.coarse, nothing, 1)
     assert both == max(SD15.network * BRANCHES, SD15.encode) * STANDARD.coarse.views
+
+
+def test_a_student_needs_room_for_its_way_back() -> None:
+    found = plan(BEST, SD15, SD15, 16 * GB)
+    assert found.fine_turns <= 2 and fine_bytes(BEST.fine, SD15, 1) > 2 * SD15.learning
+    with pytest.raises(OutOfMemory):
+        plan(BEST, SD15, SD15, 5 * GB)
