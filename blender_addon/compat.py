@@ -416,6 +416,6 @@ def use_slot(user: Any, action: Any) -> None:
     """Choose a slot for an object's animation data or a strip, where Actions have slots and none is chosen yet."""
     if not hasattr(action, "slots") or not len(action.slots) or user.action_slot is not None:
         return
-    fitting = [slot for slot in user.action_suitable_slots]
+    fitting = list(user.action_suitable_slots)
     if fitting:
         user.action_slot = fitting[0]

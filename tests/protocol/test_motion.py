@@ -54,7 +54,7 @@ def test_missing_arrays_are_named(name):
     assert caught.value.path == name
 
 
-@pytest.mark.parametrize(("field", "value"), [("fps", 0.5), ("fps", "30"), ("root_mode", "sideways"), ("stride", [1, 2]),
+@pytest.mark.parametrize(("field", "value"), [("fps", 0.5), ("fps", "30"), ("root_mode", "sideways"), ("stride", [1]),
                                                ("stride", "far")])
 def test_wrong_facts_are_named(field, value):
     with pytest.raises(BadRequest) as caught:
