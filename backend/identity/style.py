@@ -128,13 +128,14 @@ def _adapted(prior: UNetPrior, folder: Path, file: Path, picture: Image.Image, s
             twin.to(prior.device, prior.dtype)
             pipeline.image_encoder.to(prior.device)
             with torch.no_grad():
-                both = pipeline.prepare_ip_adapter_image_embeds(picture, None, prior.device, 1, True)[0]
+                both = pipeline.prepare_ip_adapter_image_embeds(picture, None, prior.device, 1, True)[0].to(prior.dtype)
+                twin.encoder_hid_proj([both])  # fails here, not in the middle of a job, where the encoder is another's
     except (OSError, ValueError, RuntimeError, KeyError, AttributeError) as problem:
         raise BrokenWeights(
             f"The image adapter {file.name} does not fit {prior.traits.name}: {str(problem).splitlines()[0][:200]}",
             hint="Use an adapter for this family of Stable Diffusion, with its image encoder beside it.",
         ) from problem
-    without, with_picture = both.to(prior.dtype).chunk(2)
+    without, with_picture = both.chunk(2)
     return twin, without, with_picture
 
 
