@@ -17,6 +17,8 @@ from mathutils import Matrix, Vector
 from .. import compat, wire
 from ..capture import meshes
 from ..capture import skeleton as captured
+from ..capture.armatures import Bones
+from . import action as actions
 from . import placement
 from .mesh import BrokenMesh, MeshArrays
 from .result import Delivery, build, remember
@@ -47,6 +49,12 @@ def deliver(delivery: Delivery) -> str:
     if item is None or not _same(item, options, len(weights.values)):
         item = _beside(delivery, len(weights.values), unit)
     weights.check(skeleton, len(item.data.vertices))
+    old = bpy.data.objects.get(str(options.get("armature", "")))
+    if old is not None and all(name in getattr(old.data, "bones", ()) for name in skeleton.names):
+        bind(item, old, list(skeleton.names), weights)
+        remember(old, delivery)
+        compat.undo_push(f"Maquette: {item.name} bound")
+        return str(old.name)
     frame = captured._matrix(options["frame"]) if "frame" in options else captured.frame_of(item)
     rig = attach(item, skeleton, weights, str(delivery.report.get("naming", "blender")), frame, unit)
     remember(rig, delivery)
@@ -61,6 +69,9 @@ def deliver_avatar(delivery: Delivery) -> str:
     """
     skeleton, weights = _checked(delivery.arrays)
     weights.check(skeleton, len(MeshArrays.from_result(delivery.arrays).vertices))
+    motion = None
+    if "motion_rotations" in delivery.arrays:
+        motion = wire.motion.Motion.from_arrays(delivery.arrays, delivery.report.get("motion", {}))
     name = delivery.name or placement.object_name(delivery.prompt)
     item = build(delivery, name, preview=True)
     if not item.users_collection:
@@ -68,10 +79,11 @@ def deliver_avatar(delivery: Delivery) -> str:
     unit = captured.metres(placement.scene_of(delivery.place))
     rig = attach(item, skeleton, weights, str(delivery.report.get("naming", "blender")), captured.frame_of(item), unit)
     remember(rig, delivery)
-    if "motion_rotations" in delivery.arrays:
-        from . import action  # only avatars that move need it
-
-        action.put(rig, delivery)
+    if motion is not None:
+        order = {bone[JOINT]: bone.name for bone in rig.data.bones}
+        root = skeleton.rotations[0].astype(np.float64).ravel()
+        bones = Bones(tuple(order[joint] for joint in skeleton.names), tuple(np.eye(3).ravel()), unit, tuple(root))
+        actions.write(rig, name, bones, motion, int(delivery.options.get("start", 1)))
     compat.undo_push(f"Maquette: {name}")
     return str(item.name)
 
@@ -84,19 +96,11 @@ def attach(item: Any, skeleton: Any, weights: Any, naming: str, frame: Matrix, u
     taken = {group.name for group in item.vertex_groups}
     names = free_names(wire.naming.named(skeleton.names, naming), taken)
     rig = build_armature(f"{item.name} rig", skeleton, names, frame, unit, item)
-    fill_groups(item, names, weights)
     deforming = np.zeros(len(names), bool)
     deforming[weights.joints[weights.values > 0]] = True
     for name, deforms in zip(names, deforming, strict=True):
         rig.data.bones[name].use_deform = bool(deforms)
-    modifier = item.modifiers.new("Armature", "ARMATURE")
-    modifier.object = rig
-    modifier.use_deform_preserve_volume = False  # dual quaternions would move the mesh in another way than the backend
-    modifier.use_vertex_groups = True
-    place = 0
-    while place < len(item.modifiers) - 1 and item.modifiers[place].type in FIRST:
-        place += 1
-    compat.move_modifier(item, modifier.name, place)
+    bind(item, rig, names, weights)
     world = item.matrix_world.copy()
     if item.parent is None:
         item.parent = rig
@@ -106,6 +110,19 @@ def attach(item: Any, skeleton: Any, weights: Any, naming: str, frame: Matrix, u
         rig.parent, rig.parent_type, rig.parent_bone = item.parent, item.parent_type, item.parent_bone
         rig.matrix_world = frame
     return rig
+
+
+def bind(item: Any, rig: Any, names: list[str], weights: Any) -> None:
+    """Vertex groups and a modifier that tie a mesh object to an armature; names: a bone's for each joint."""
+    fill_groups(item, names, weights)
+    modifier = item.modifiers.new("Armature", "ARMATURE")
+    modifier.object = rig
+    modifier.use_deform_preserve_volume = False  # dual quaternions would move the mesh in another way than the backend
+    modifier.use_vertex_groups = True
+    place = 0
+    while place < len(item.modifiers) - 1 and item.modifiers[place].type in FIRST:
+        place += 1
+    compat.move_modifier(item, modifier.name, place)
 
 
 def free_names(names: list[str], taken: set[str]) -> list[str]:

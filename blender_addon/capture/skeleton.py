@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A mesh to be rigged, with the artist's markers -> a rig job; an armature of the scene -> the arrays of a skeleton.
+"""A mesh to be rigged -> a rig job, with the artist's markers, or with the armature that it shall be bound to.
 
 A mesh goes in metres as it stands in the scene, in a frame with its place and turn but without its scale: so scaled,
 sheared and mirrored objects arrive as what is seen, and the armature gets that frame.
@@ -20,7 +20,6 @@ MARKER = "maquette_marker"
 """Custom property of an empty: which place of the body it marks."""
 MARKS = "maquette_marks"
 """Custom property of an empty: the name of the object that it is about."""
-UNEVEN = 1e-3  # of the largest; scales of an armature that differ by more than this cannot be turned into rest frames
 
 
 def rig_spec_from(context: Any, properties: Any, seed: int | None = None) -> Any:
@@ -37,10 +36,13 @@ def rig_spec_from(context: Any, properties: Any, seed: int | None = None) -> Any
 
 
 def rig_options(context: Any, properties: Any, target: str, spec: Any) -> dict[str, Any]:
-    """What the way back needs: the frame and the unit that the vertices went in, and which mesh it was."""
+    """What the way back needs: the frame and the unit that the vertices went in, which mesh it was, and the armature
+    that it is bound to where one is selected with it."""
     item = meshes.find(target)
     faces = meshes.triangles(item.data)["faces"]
+    rig = chosen_armature(context, item)
     return {
+        "armature": rig.name if rig is not None else "",
         "frame": [value for row in frame_of(item) for value in row],
         "metres": metres(context.scene),
         "vertices": len(item.data.vertices),
@@ -49,7 +51,8 @@ def rig_options(context: Any, properties: Any, target: str, spec: Any) -> dict[s
 
 
 def rig_inputs(context: Any, properties: Any, target: str, spec: Any, options: dict[str, Any]) -> dict[str, np.ndarray]:
-    """vertices and faces in the frame of the options, and markers with their names where the artist placed some.
+    """vertices and faces in the frame of the options; markers with their names where the artist placed some, or the
+    skeleton to bind to.
 
     Raises BadRequest when the object is gone or has no size in the scene.
     """
@@ -64,6 +67,11 @@ def rig_inputs(context: Any, properties: Any, target: str, spec: Any, options: d
     arrays["vertices"] = _through(seen, arrays["vertices"], unit)
     if np.linalg.det(seen[:3, :3]) < 0:  # mirrored: what was outside would be inside
         arrays["faces"] = np.ascontiguousarray(arrays["faces"][:, [0, 2, 1]])
+    if options.get("armature"):
+        rig = bpy.data.objects.get(options["armature"])
+        if rig is None or rig.type != "ARMATURE":
+            raise wire.errors.BadRequest(f"There is no armature called {options['armature']} any more.", path="target")
+        return arrays | skeleton_in(rig, frame, unit).arrays()
     marks = markers_of(item)
     if marks:
         places = np.array([one.matrix_world.translation for one in marks.values()], np.float64)
@@ -89,52 +97,51 @@ def markers_of(item: Any) -> dict[str, Any]:
     return {str(one[MARKER]): one for one in sorted(found, key=lambda one: one.name) if one.users_scene}
 
 
-def skeleton_of(rig: Any, unit: float) -> Any:
-    """`protocol.skeleton.Skeleton` of an armature object at rest, in metres in its own frame; unit: metres a unit of
-    the scene. Joints have the names of their bones, parents first.
+def chosen_armature(context: Any, item: Any) -> Any | None:
+    """The armature that the mesh shall be bound to: the one that is selected with it; None where there is none.
 
-    Raises BadRequest when it has no bones, or a scale that is not the same along all axes.
+    Raises BadRequest where there are several, or where the mesh has groups of its bones already, which stay as they
+    are.
     """
-    if rig is None or rig.type != "ARMATURE" or not len(rig.data.bones):
-        raise wire.errors.BadRequest("Select an armature with bones", path="target")
-    scale = np.array(rig.matrix_world.to_3x3(), np.float64)
-    sizes = np.linalg.norm(scale, axis=0)
-    if np.ptp(sizes) > UNEVEN * sizes.max() or np.linalg.det(scale) <= 0:
-        raise wire.errors.BadRequest(f"{rig.name} is scaled unevenly or mirrored.", path="target",
-                                     hint="Apply its scale first (Ctrl-A, Scale).")
-    bones = parents_first(rig)
+    found = [one for one in context.view_layer.objects.selected if one.type == "ARMATURE" and one != item]
+    if not found:
+        return None
+    if len(found) > 1:
+        raise wire.errors.BadRequest(f"{len(found)} armatures are selected; one can be bound to", path="target")
+    names = {bone.name for bone in _deforming(found[0])}
+    if not names:
+        raise wire.errors.BadRequest(f"{found[0].name} has no bones that deform", path="target")
+    taken = sorted(names & {group.name for group in item.vertex_groups})
+    if taken:
+        raise wire.errors.BadRequest(
+            f"{item.name} has vertex groups of these bones already ({', '.join(taken[:3])}).", path="target",
+            hint="Delete or rename them to have new weights, or deselect the armature to get a new one.")
+    return found[0]
+
+
+def skeleton_in(rig: Any, frame: Matrix, unit: float) -> Any:
+    """`protocol.skeleton.Skeleton` of those bones of an armature that deform, at rest, in metres in `frame`; unit:
+    metres a unit of the scene. Joints have their bones' names, parents first; one whose parent does not deform hangs on
+    the next above that does, or on the first."""
+    bones = _deforming(rig)
     names = [bone.name for bone in bones]
-    factor = float(sizes.mean()) * unit
-    rest = np.array([bone.matrix_local for bone in bones], np.float64)
-    heads = np.array([bone.head_local for bone in bones], np.float64) * factor
-    tails = np.array([bone.tail_local for bone in bones], np.float64) * factor
-    parents = [names.index(bone.parent.name) if bone.parent is not None else -1 for bone in bones]
-    return wire.skeleton.Skeleton(heads.astype(np.float32), tails.astype(np.float32),
-                                  rest[:, :3, :3].astype(np.float32), np.array(parents, np.int16), tuple(names))
+    matrix = np.array(frame.inverted() @ rig.matrix_world, np.float64)
+    heads = _through(matrix, np.array([bone.head_local for bone in bones]), unit)
+    tails = _through(matrix, np.array([bone.tail_local for bone in bones]), unit)
+    axes = matrix[:3, :3] @ np.array([bone.matrix_local.to_3x3() for bone in bones], np.float64)
+    left, _, right = np.linalg.svd(axes)  # the nearest rotation, whatever the armature's scale
+    turns = left @ right
+    turns[np.linalg.det(turns) < 0] *= -1
+    parents = []
+    for number, bone in enumerate(bones):
+        above = next((one.name for one in bone.parent_recursive if one.name in names), "")
+        parents.append(names.index(above) if above else -1 if number == 0 else 0)
+    return wire.skeleton.Skeleton(heads, tails, turns.astype(np.float32), np.array(parents, np.int16), tuple(names))
 
 
-def parents_first(rig: Any) -> list[Any]:
-    """The armature's bones, each after its parent, otherwise in Blender's order."""
-    ordered: list[Any] = []
-
-    def walk(bone: Any) -> None:
-        ordered.append(bone)
-        for child in bone.children:
-            walk(child)
-
-    for bone in rig.data.bones:
-        if bone.parent is None:
-            walk(bone)
-    return ordered
-
-
-def roles_of(rig: Any) -> tuple[str, ...]:
-    """Internal name of each bone in the order of `skeleton_of`: what we noted on it, or what its name says; empty for
-    what is neither."""
-    bones = parents_first(rig)
-    known = wire.naming.internal([bone.name for bone in bones])
-    return tuple(str(bone.get("maquette_joint", "")) or (name if name in wire.naming.HUMANOID else "")
-                 for bone, name in zip(bones, known, strict=True))
+def _deforming(rig: Any) -> list[Any]:
+    """Its bones that deform, parents first."""
+    return sorted((bone for bone in rig.data.bones if bone.use_deform), key=lambda bone: len(bone.parent_recursive))
 
 
 def _matrix(values: Any) -> Matrix:

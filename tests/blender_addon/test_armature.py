@@ -223,22 +223,29 @@ def test_names(naming, name):
     item = placed(mesh)
     rig = bpy.data.objects[armature.deliver(delivery(item, skeleton, weights, report={"naming": naming}))]
     assert name in rig.data.bones and name in item.vertex_groups
-    assert captured.roles_of(rig)[captured.skeleton_of(rig, 1.0).index(name)] == "LeftArm"
+    assert rig.data.bones[name]["maquette_joint"] == "LeftArm"
 
 
-def test_an_armature_comes_back_as_the_skeleton_it_was_made_of():
+def test_a_mesh_is_bound_to_an_armature_that_is_there():
     mesh, skeleton, weights = figure()
+    maker = placed(mesh, Matrix.Translation((1, 2, 3)), "Maker")
+    rig = bpy.data.objects[armature.deliver(delivery(maker, skeleton, weights))]
+    rig.data.bones[rig.data.bones.find("Bone13")].use_deform = False
     item = placed(mesh, Matrix.Translation((1, 2, 3)))
-    rig = bpy.data.objects[armature.deliver(delivery(item, skeleton, weights))]
-    back = captured.skeleton_of(rig, 1.0)
-    order = [captured.parents_first(rig)[place]["maquette_joint"] for place in range(len(back))]
-    number = [skeleton.names.index(name) for name in order]
+    rig.select_set(True)
+    options = captured.rig_options(bpy.context, None, item.name, None)
+    arrays = captured.rig_inputs(bpy.context, None, item.name, None, options)
+    back = Skeleton.from_arrays(arrays)
+    assert options["armature"] == rig.name and len(back) == len(skeleton) - 1
+    joints = [str(rig.data.bones[name]["maquette_joint"]) for name in back.names]
+    number = [skeleton.names.index(name) for name in joints]
     assert np.abs(back.rest - skeleton.rest[number]).max() < 2e-6
     assert np.abs(back.tails - skeleton.tails[number]).max() < 2e-6
-    rig.scale = (1, 2, 1)
-    bpy.context.view_layer.update()
-    with pytest.raises(BadRequest, match="unevenly"):
-        captured.skeleton_of(rig, 1.0)
+    own = Weights(weights.values, weights.joints % len(back))
+    assert armature.deliver(delivery(item, back, own, options)) == rig.name
+    assert len(bpy.data.armatures) == 1 and item.modifiers["Armature"].object == rig and item.parent is None
+    with pytest.raises(BadRequest, match="vertex groups of these bones"):
+        captured.rig_options(bpy.context, None, item.name, None)
 
 
 def test_a_scene_in_centimetres():
