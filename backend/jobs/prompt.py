@@ -77,7 +77,8 @@ def taught(
 
 def load_prior(name: str, role: Role, context: JobContext) -> Prior:
     """From the worker's cache, or loaded; one folder that serves both stages is loaded once."""
-    key = f"prior {catalog.locate(name, role)} {context.device}"
+    control = catalog.split_control(catalog.for_role(name, role))[1]
+    key = f"prior {catalog.locate(name, role)} {control} {context.device}"
     if key not in context.cache:
         context.cache[key] = catalog.load(name, role, context.device, cache_folder=cache_folder())
     prior: Prior = context.cache[key]

@@ -25,9 +25,12 @@ from backend.jobs.stopwatch import Stopwatch
 from backend.jobs.texture_input import TextureInput, read_input
 from backend.jobs.texture_stage import TextureStage, distil
 from backend.priors.embedded import EmbeddedPrior
+from backend.priors.surfaces import load_surface_reader
 from backend.render.cameras import Cameras
 from backend.render.raster import Rasteriser, choose_rasteriser
 from backend.texturing.canvas import NothingSeen
+from backend.texturing.maps import read_maps
+from backend.texturing.materials import material_of
 from backend.texturing.paint import paint
 from backend.texturing.rig import coverage, ring
 from protocol.errors import BadRequest
@@ -40,7 +43,8 @@ KNOWN_ELEVATIONS = (-15.0, 60.0)  # degrees; what the embedded prior saw in its 
 def texture(spec: TextureSpec, context: JobContext) -> MeshResult:
     """The whole recipe. Raises MaquetteError for the user's eyes.
 
-    The result's arrays: base_colour and thumbnail (PNG files), and uvs (3F, 2) where new ones were made.
+    The result's arrays: base_colour and thumbnail (PNG files), uvs (3F, 2) where new ones were made, and roughness and
+    metallic (grey PNG files) where a prior that reads them is named.
     """
     preset = presets.with_effort(presets.find(spec.preset), spec.effort)
     seed = spec.seed if spec.seed is not None else secrets.randbelow(2**31)
@@ -55,9 +59,18 @@ def texture(spec: TextureSpec, context: JobContext) -> MeshResult:
     with watch.stage("paint", "painting it from all around") as tell:
         engine = by_views if spec.engine == "views" else by_distillation
         image, facts = engine(spec, preset, given, (broad, sharp), rasteriser, seed, tell, previews)
+    material = material_of(spec.prompt).to_map()
+    maps: dict[str, NDArray[np.uint8]] = {}
+    if spec.maps:
+        with watch.stage("read the surface", "roughness and metallic of every view") as tell:
+            reader = load_surface_reader(spec.maps, context.device)
+            cameras = rig_of(spec, preset, given, (broad, sharp), rasteriser)
+            maps = read_maps(given.mesh, image, cameras, rasteriser, reader, seed, tell, given.two_sided)
+            material = {**material, "source": f"maps read by {reader.name}"}
     with watch.stage("deliver", "taking its picture"):
         thumbnail = portrait(Asset(given.mesh, image, {}), context.device, rasteriser)
         arrays: dict[str, NDArray[Any]] = {"base_colour": png(image), "thumbnail": png(thumbnail)}
+        arrays |= {name: png(picture) for name, picture in maps.items()}
         if given.new_uvs:
             assert given.mesh.uvs is not None
             arrays["uvs"] = given.mesh.uvs
@@ -82,7 +95,7 @@ def texture(spec: TextureSpec, context: JobContext) -> MeshResult:
         "paint": facts,
         "seams": {"rms": round(seams.rms, 5), "edges": seams.edges},
         **given.facts,
-        "material": {"roughness": 0.6, "metallic": 0.0},
+        "material": material,
         "nearest_known": notes.nearest_known,
         "warnings": notes.warnings,
     }
@@ -158,4 +171,5 @@ def views_together(voices: tuple[Voice, Voice]) -> int:
 def _plan(spec: TextureSpec, preset: Preset) -> dict[str, float]:
     """Expected seconds of each stage with the embedded prior on two cores."""
     paint_seconds = 12.0 if spec.engine == "views" else 0.1 * (preset.coarse.steps // 2 + preset.fine.steps)
-    return {"read the mesh": 3.0, "read the prompt": 2.0, "paint": paint_seconds, "deliver": 1.0}
+    reading = {"read the surface": 60.0} if spec.maps else {}
+    return {"read the mesh": 3.0, "read the prompt": 2.0, "paint": paint_seconds, **reading, "deliver": 1.0}

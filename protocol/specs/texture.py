@@ -65,6 +65,7 @@ class TextureSpec(GeneratingSpec):
     texture_size: int = 0
     effort: float = 1.0
     name: str = ""
+    maps: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -89,6 +90,7 @@ class TextureSpec(GeneratingSpec):
             )
         object.__setattr__(self, "effort", checks.number(0.005, 10.0)(self.effort, "effort"))
         checks.text(63, printable=True)(self.name, "name")
+        checks.text(1024, printable=True)(self.maps, "maps")
 
     @property
     def title(self) -> str:
