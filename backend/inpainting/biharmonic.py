@@ -24,14 +24,14 @@ class Biharmonic:
 
     name = "biharmonic"
 
-    def fill(self, picture: Picture, hole: Hole) -> Picture:
-        check(picture, hole)
+    def fill(self, picture: Picture, hole: Hole, beside: Hole | None = None) -> Picture:
+        unknown = check(picture, hole, beside)
         if not hole.any():
             return picture.copy()
-        if hole.sum() > SOLVED:
-            return composite(picture, hole, _from_half(self, picture, hole))
+        if unknown.sum() > SOLVED:
+            return composite(picture, hole, _from_half(self, picture, unknown))
         filled = picture.astype(np.float64)
-        filled[hole] = _solve(filled, hole)
+        filled[unknown] = _solve(filled, unknown)
         return composite(picture, hole, filled)
 
 

@@ -30,9 +30,8 @@ class ByContent:
 
     name = "auto"
 
-    def fill(self, picture: Picture, hole: Hole) -> Picture:
-        check(picture, hole)
-        return by_pieces(self._fill, picture, hole)
+    def fill(self, picture: Picture, hole: Hole, beside: Hole | None = None) -> Picture:
+        return by_pieces(self._fill, picture, hole, check(picture, hole, beside))
 
     def _fill(self, picture: Picture, hole: Hole) -> Picture:
         return (Biharmonic() if smooth_is_better(picture, hole) else Statistics()).fill(picture, hole)
@@ -45,9 +44,8 @@ class InPieces:
         self.method = method
         self.name = method.name
 
-    def fill(self, picture: Picture, hole: Hole) -> Picture:
-        check(picture, hole)
-        return by_pieces(self.method.fill, picture, hole)
+    def fill(self, picture: Picture, hole: Hole, beside: Hole | None = None) -> Picture:
+        return by_pieces(self.method.fill, picture, hole, check(picture, hole, beside))
 
 
 def smooth_is_better(picture: Picture, hole: Hole) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from backend.inpainting.base import Hole, Picture, check, composite
+from backend.inpainting.base import Hole, Picture, check, composite, nearest
 
 Pair = tuple[Tensor, Tensor | None]
 MULTIPLE = 8  # pixels; sides are padded to whole multiples
@@ -169,13 +169,13 @@ class Lama:
     def __init__(self, name: str, network: nn.Module, device: torch.device):
         self.name, self.network, self.device = name, network.to(device).eval(), device
 
-    def fill(self, picture: Picture, hole: Hole) -> Picture:
-        check(picture, hole)
+    def fill(self, picture: Picture, hole: Hole, beside: Hole | None = None) -> Picture:
+        unknown = check(picture, hole, beside)
         if not hole.any():
             return picture.copy()
         height, width = hole.shape
         beyond = ((0, -height % MULTIPLE), (0, -width % MULTIPLE))
-        image = np.pad(picture[..., :3].clip(0, 1), (*beyond, (0, 0)), mode="symmetric")
+        image = np.pad(nearest(picture[..., :3], unknown).clip(0, 1), (*beyond, (0, 0)), mode="symmetric")
         mask = np.pad(hole, beyond, mode="symmetric")
         with torch.inference_mode():
             given = torch.from_numpy(image).permute(2, 0, 1)[None].to(self.device)

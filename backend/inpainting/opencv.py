@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from backend.inpainting.base import Hole, Picture, check, composite
+from backend.inpainting.base import Hole, Picture, check, composite, nearest
 from protocol.errors import BadRequest
 
 METHODS = ("telea", "navier-stokes", "shift-map", "frequencies")
@@ -36,11 +36,11 @@ class OpenCV:
             raise BadRequest(f"This OpenCV has no {name}.", path="inpainter",
                              hint="Install opencv-contrib-python-headless in its place.")
 
-    def fill(self, picture: Picture, hole: Hole) -> Picture:
-        check(picture, hole)
+    def fill(self, picture: Picture, hole: Hole, beside: Hole | None = None) -> Picture:
+        unknown = check(picture, hole, beside)
         if not hole.any():
             return picture.copy()
-        plain = np.where(hole[..., None], 0, picture[..., :3])
+        plain = np.where(hole[..., None], 0, nearest(picture[..., :3], unknown))
         bytes_ = np.ascontiguousarray(np.rint(plain.clip(0, 1) * 255).astype(np.uint8))
         return composite(picture, hole, self._run(bytes_, hole).astype(np.float32) / 255.0)
 

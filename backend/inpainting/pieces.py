@@ -26,8 +26,8 @@ PATCH = 2  # cells around a cell that must look alike: 5 x 5
 Fill = Callable[[Picture, Hole], Picture]
 
 
-def by_pieces(fill: Fill, picture: Picture, hole: Hole) -> Picture:
-    """The picture (H, W, C) with its hole (H, W) filled, one piece after another."""
+def by_pieces(fill: Fill, picture: Picture, hole: Hole, unknown: Hole) -> Picture:
+    """The picture (H, W, C) with its hole (H, W) filled, one piece after another; unknown (H, W) holds the hole."""
     result = picture.copy()
     height, width = hole.shape
     pieces, count = label(binary_dilation(hole, iterations=JOINED // 2))
@@ -39,9 +39,9 @@ def by_pieces(fill: Fill, picture: Picture, hole: Hole) -> Picture:
         rows, columns = (slice(max(0, edge.start - margin), min(end, edge.stop + margin))
                          for edge, end in zip(box, (height, width), strict=True))
         # Other holes in the cutting are unknown here as well, and filled in their own turn.
-        cut, gap = picture[rows, columns], hole[rows, columns]
-        if gap.all():
-            cut, gap, rows, columns = picture, hole, slice(0, height), slice(0, width)
+        if unknown[rows, columns].all():
+            rows, columns = slice(0, height), slice(0, width)
+        cut, gap = picture[rows, columns], unknown[rows, columns]
         filled = scaled(fill, cut, gap)
         mine = own[rows, columns]
         result[rows, columns][mine] = filled[mine]

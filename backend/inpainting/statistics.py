@@ -30,15 +30,15 @@ class Statistics:
     def __init__(self, steps: tuple[int, ...] = STEPS):
         self.steps = steps
 
-    def fill(self, picture: Picture, hole: Hole) -> Picture:
-        check(picture, hole)
+    def fill(self, picture: Picture, hole: Hole, beside: Hole | None = None) -> Picture:
+        unknown = check(picture, hole, beside)
         if not hole.any():
             return picture.copy()
-        known = ~hole[..., None]
-        mean = picture[~hole].mean(0)
+        known = ~unknown[..., None]
+        mean = picture[~unknown].mean(0)
         given = np.where(known, picture - mean, 0).astype(np.float32)
         # The smooth fill as the first idea: without any, the hole would count as missing contrast.
-        filled = Biharmonic().fill(picture, hole) - mean
+        filled = Biharmonic().fill(picture, unknown) - mean
         for steps in self.steps:
             guess = _conditional_mean(filled, given, known, steps)
             if guess is None:

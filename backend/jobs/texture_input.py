@@ -92,11 +92,25 @@ def read_input(spec: TextureSpec, inputs: Mapping[str, NDArray[Any]], size: int,
             ground = None
         framed, facts["uv"] = unwrapped(Mesh(framed.vertices, framed.faces), size)
     two_sided = not health.closed or bool(health.inward_parts or health.mismatched_edges)
-    return TextureInput(framed, new, two_sided, ground, _cameras(spec, inputs, frame), size, facts)
+    return TextureInput(framed, new, two_sided, ground, cameras_of(spec.rig, inputs, frame), size, facts)
 
 
 def uv_problem(mesh: Mesh) -> str | None:
     """Why these UVs cannot be painted on, as a sentence; None when they can. Mirrored charts can."""
+    problem = tiles_problem(mesh)
+    if problem is not None:
+        return problem
+    found = measure(mesh, JUDGED_AT)
+    covered = found.utilisation * JUDGED_AT**2
+    if covered < 16:
+        return "The UVs cover nothing."
+    if found.overlap_texels > MOST_OVERLAP * covered:
+        return f"The UVs overlap: {found.overlap_texels / covered:.0%} of the texture belongs to several faces."
+    return None
+
+
+def tiles_problem(mesh: Mesh) -> str | None:
+    """Why these UVs do not lie on one texture, as a sentence; None when they do."""
     if mesh.uvs is None:
         return "The mesh has no UVs."
     if not np.isfinite(mesh.uvs).all():
@@ -106,12 +120,6 @@ def uv_problem(mesh: Mesh) -> str | None:
         tiles = np.unique(np.floor(mesh.uvs.reshape(-1, 3, 2).mean(1)), axis=0)
         kind = f"lie on {len(tiles)} tiles (UDIM)" if len(tiles) > 1 else "reach outside the square from 0 to 1"
         return f"The UVs {kind}."
-    found = measure(mesh, JUDGED_AT)
-    covered = found.utilisation * JUDGED_AT**2
-    if covered < 16:
-        return "The UVs cover nothing."
-    if found.overlap_texels > MOST_OVERLAP * covered:
-        return f"The UVs overlap: {found.overlap_texels / covered:.0%} of the texture belongs to several faces."
     return None
 
 
@@ -164,8 +172,9 @@ def picture_of(inputs: Mapping[str, NDArray[Any]], name: str, mode: str) -> NDAr
     return np.asarray(picture)
 
 
-def _cameras(spec: TextureSpec, inputs: Mapping[str, NDArray[Any]], frame: Frame) -> Cameras | None:
-    if spec.rig != "cameras":
+def cameras_of(rig: str, inputs: Mapping[str, NDArray[Any]], frame: Frame) -> Cameras | None:
+    """Those that came in, where the rig is `cameras`. Raises BadRequest."""
+    if rig != "cameras":
         return None
     if "cameras" not in inputs or "fields_of_view" not in inputs:
         raise BadRequest("The rig is `cameras`, but none came in.", path="inputs.cameras",

@@ -23,7 +23,8 @@ from protocol.errors import PriorNotFound
 EMBEDDED_NAMES = ("", "embedded")
 EMBEDDED_PARTS: dict[Role, embedded.Part] = {"coarse": "pixel", "fine": "latent"}
 STABLE_DIFFUSION_CLASSES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionXLPipeline",
-                            "StableDiffusionXLImg2ImgPipeline")
+                            "StableDiffusionXLImg2ImgPipeline", "StableDiffusionInpaintPipeline",
+                            "StableDiffusionXLInpaintPipeline")
 
 
 def for_role(setting: str, role: Role) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from backend.priors.around import sees_known
 from backend.priors.base import PriorTraits, TextEmbedding
 from backend.priors.codecs import LatentCodec
 from backend.priors.control import FOLDER, load_control
@@ -113,7 +114,7 @@ def load(
     name: str = "",
     control: Path | None = None,
 ) -> UNetPrior:
-    """Loads a `StableDiffusionPipeline` or `StableDiffusionXLPipeline` folder.
+    """Loads a `StableDiffusionPipeline` or `StableDiffusionXLPipeline` folder, or one of their inpainting kin.
 
     Args:
         name: for reports; the folder's name if empty.
@@ -126,10 +127,10 @@ def load(
     pipeline = load_pipeline(folder, dtype)
     unet = prepare(pipeline.unet, device, dtype)
     latent_channels = int(pipeline.vae.config.latent_channels)
-    if int(unet.config.in_channels) != latent_channels:
+    if int(unet.config.in_channels) != latent_channels and not sees_known(unet, latent_channels):
         raise BrokenWeights(
             f"{folder} can't guide distillation: its UNet takes {unet.config.in_channels} channels where its VAE gives "
-            f"{latent_channels}; it is made for inpainting, depth or image variation.",
+            f"{latent_channels}; it is made for depth or image variation.",
             hint="Set `prior` to a text-to-image model, for instance stable-diffusion-v1-5/stable-diffusion-v1-5.",
         )
     pipeline.vae = prepare(pipeline.vae, device, vae_dtype(pipeline.vae, device, dtype))

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from backend.priors.around import nothing_known, sees_known
 from backend.priors.base import Prior, PriorTraits, TextEmbedding
 from backend.priors.codecs import Codec
 from backend.priors.control import Control, Shown
@@ -35,10 +36,12 @@ class UNetPrior(Prior):
     Attributes:
         control: its control network, which `backend.priors.control.controlled` shows the geometry of views; or None.
         shown: what it was shown.
+        known: (B, 1 + C, h, w) what an inpainting UNet sees beside the samples, which `backend.priors.around` binds.
     """
 
     control: Control | None = None
     shown: Shown | None = None
+    known: Tensor | None = None
 
     def __init__(
         self, traits: PriorTraits, noise: NoiseSchedule, unet: Any, codec: Codec, read: TextReader, parts: Any = None
@@ -75,6 +78,10 @@ class UNetPrior(Prior):
         told = self.conditioning(x_t, text, view)
         if self.shown is not None:
             told = {**told, **self.shown.residuals(x, t, text.tokens, told)}
+        if sees_known(self.unet, x.shape[1]):
+            if self.known is None:
+                self.known = nothing_known(self)
+            x = torch.cat([x, self.known.to(x).repeat(len(x) // len(self.known), 1, 1, 1)], 1)
         output = self.unet(x, t, encoder_hidden_states=text.tokens, return_dict=False, **told)[0]
         # Channels beyond those of x hold a learned variance (DeepFloyd IF) or nothing (our pixel prior).
         return output[:, :x_t.shape[1]].float()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from backend.geometry.mesh import Mesh, face_areas, face_normals, vertex_normals
 from backend.render.cameras import DEFAULT_DISTANCE, DEFAULT_FOV, Cameras, orbit
 from backend.render.raster import Rasteriser
+from backend.texturing.canvas import NothingSeen
 from backend.texturing.projection import Projector
 
 RADIUS = 0.9
@@ -25,6 +26,10 @@ CANDIDATES = 60  # directions that a rig is chosen from
 SAMPLES = 4000  # places of the surface that their views are judged by
 ENOUGH = 0.98  # share of what can be reached at all at which a rig is finished
 COARSE = 160  # height of the depth pictures for choosing
+NARROW = math.radians(25.0)  # field of view of close views
+SMALLEST = 0.02  # radius of a part that close views frame, at least
+
+Samples = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -92,15 +97,59 @@ def coverage(
     A place of the surface counts by the square of its best cosine. It ends earlier when ENOUGH of what all CANDIDATES
     together can reach is reached. elevations: lowest and highest direction allowed, degrees.
     """
-    candidates = _directions(elevations)
-    points, normals, flat = _surface_samples(mesh)
-    vertices, faces = torch.from_numpy(mesh.vertices).to(device), torch.from_numpy(mesh.faces).to(device)
-    cameras = orbit(*candidates, size=COARSE).to(device)
-    projector = Projector(points, normals, flat, vertices, faces, cameras, rasteriser, two_sided, COARSE)
+    cameras = orbit(*_directions(elevations), size=COARSE).to(device)
+    return _greedy(mesh, cameras, _surface_samples(mesh), count, rasteriser, two_sided, [0])
+
+
+def facing(
+    mesh: Mesh,
+    samples: Samples,
+    count: int,
+    rasteriser: Rasteriser,
+    device: torch.device,
+    elevations: tuple[float, float] = (-90.0, 90.0),
+    two_sided: bool = False,
+    close: float = 0.0,
+) -> Cameras:
+    """At most `count` cameras before a part of the surface, as `coverage` chooses them.
+
+    Args:
+        samples: (points, smooth normals, flat normals) of the part, each (N, 3); of many, some are taken.
+        close: 0 for the default framing of the whole object; otherwise how much wider than the part the pictures are,
+            seen from afar through a narrow angle, so that patterns are hardly foreshortened.
+
+    Raises NothingSeen when none of the directions sees any of it.
+    """
+    points, normals, flat = (one[:: -(-len(one) // SAMPLES)] for one in samples)
+    azimuth, elevation = _directions(elevations)
+    if close:
+        low, high = points.min(0), points.max(0)
+        centre = (low + high) / 2
+        radius = max(float(np.linalg.norm(points - centre, axis=1).max()), SMALLEST)
+        # What a narrow camera stands in front of must not stand behind it: it stays outside of the whole object.
+        distance = max(close * radius / math.tan(0.5 * NARROW), 2.5 * RADIUS)
+        angle = 2 * math.atan(close * radius / distance)
+        target = torch.from_numpy(centre.astype(np.float32)).expand(len(azimuth), 3)
+        moved = orbit(azimuth, elevation, distance, angle, COARSE, target=target, position_jitter=target)
+        cameras = moved.to(device)
+    else:
+        cameras = orbit(azimuth, elevation, size=COARSE).to(device)
+    return _greedy(mesh, cameras, (points, normals, flat), count, rasteriser, two_sided, [])
+
+
+def _greedy(
+    mesh: Mesh, cameras: Cameras, samples: Samples, count: int, rasteriser: Rasteriser, two_sided: bool,
+    chosen: list[int],
+) -> Cameras:
+    """Those of the cameras that add most to the samples' squared cosines, one after another, after those `chosen`."""
+    vertices = torch.from_numpy(mesh.vertices).to(cameras.device)
+    faces = torch.from_numpy(mesh.faces).to(cameras.device)
+    projector = Projector(*samples, vertices, faces, cameras, rasteriser, two_sided, COARSE)
     worth = projector.facing().square()  # (candidates, samples)
     reachable = float(worth.amax(0).sum())
-    best = worth[0]
-    chosen = [0]
+    if reachable <= 0 and not chosen:
+        raise NothingSeen("no direction sees it")
+    best = worth[chosen].amax(0) if chosen else torch.zeros_like(worth[0])
     while len(chosen) < count and float(best.sum()) < ENOUGH * reachable:
         gain = (worth - best).clamp_min(0).sum(1)
         chosen.append(int(gain.argmax()))
@@ -118,7 +167,7 @@ def _directions(elevations: tuple[float, float]) -> tuple[torch.Tensor, torch.Te
     return torch.cat([torch.zeros(1), azimuth]), torch.cat([front, elevation])
 
 
-def _surface_samples(mesh: Mesh) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+def _surface_samples(mesh: Mesh) -> Samples:
     """(points, smooth normals, flat normals), each (SAMPLES, 3), evenly over the area and always the same."""
     rng = np.random.default_rng(0)
     area = np.cumsum(face_areas(mesh.vertices, mesh.faces))
