@@ -17,13 +17,14 @@ from backend.jobs.previews import png
 from backend.jobs.prompt import Notes
 from backend.jobs.results import MeshResult, versions
 from backend.jobs.stopwatch import Stopwatch
-from backend.motion import library, sketch
+from backend.motion import creatures, library, sketch
 from backend.motion.clips import of_inputs, read_folder
 from backend.motion.figure import Figure
 from backend.motion.retarget import Clip
 from backend.motion.take import Take, cut, to_motion
 from protocol.errors import BadRequest, PriorNotFound
-from protocol.motion import CHUNK_FRAMES
+from protocol.motion import CHUNK_FRAMES, Motion
+from protocol.naming import internal
 from protocol.skeleton import SKELETON_ARRAYS, Skeleton, read_names
 from protocol.specs import AnimateSpec
 
@@ -43,7 +44,11 @@ def animate(spec: AnimateSpec, context: JobContext) -> MeshResult:
     with watch.stage("read the skeleton", "looking at the skeleton"):
         skeleton = Skeleton.from_arrays({name: context.inputs[name] for name in SKELETON_ARRAYS})
         roles = _roles(context.inputs)
-        figure = Figure.of(skeleton, roles)
+        names = roles if roles is not None and any(roles) else internal(skeleton.names)
+        kind = creatures.kind_of(names)
+    if kind:
+        return _creature(spec, context, watch, notes, skeleton, kind, names, seed)
+    figure = Figure.of(skeleton, roles)
     frames = spec.frames or round(spec.seconds * spec.fps)
     with watch.stage("read the clips", "looking through the clips"):
         clips = [*_clips_of_folder(context, notes), *of_inputs(figure, context.inputs, spec.fps)]
@@ -59,14 +64,31 @@ def animate(spec: AnimateSpec, context: JobContext) -> MeshResult:
     with watch.stage("deliver", "handing it over"):
         motion, parts = made.motion, [one.to_map() for one in made.parts]
         picture = png(sketch.sheet(figure, made.take, 6, 128, (sketch.SIDE,)))
-        arrays: dict[str, NDArray[Any]] = {**motion.to_arrays(), "thumbnail": picture}
+    return _result(spec, context, watch, notes, motion, parts, seed, {"thumbnail": picture})
+
+
+def _creature(spec: AnimateSpec, context: JobContext, watch: Stopwatch, notes: Notes, skeleton: Skeleton, kind: str,
+              names: list[str], seed: int) -> MeshResult:
+    """The same for an animal: always a loop."""
+    if spec.loop == "no":
+        notes.add("What animals do is a loop; its last frame leads into the first.")
+    with watch.stage("move", spec.prompt):
+        motion, parts = creatures.perform(
+            kind, skeleton, names, spec.prompt, spec.fps, spec.frames or round(spec.seconds * spec.fps), spec.style,
+            spec.root_mode,
+        )
+    return _result(spec, context, watch, notes, motion, parts, seed, {})
+
+
+def _result(spec: AnimateSpec, context: JobContext, watch: Stopwatch, notes: Notes, motion: Motion,
+            parts: Sequence[dict[str, Any]], seed: int, more: dict[str, NDArray[Any]]) -> MeshResult:
     report = {
-        "prompt": spec.prompt, "seed": seed, "motion": motion.facts(), "parts": parts, "style": spec.style,
+        "prompt": spec.prompt, "seed": seed, "motion": motion.facts(), "parts": list(parts), "style": spec.style,
         "method": spec.method, "mirror": spec.mirror, "versions": versions(), "device": str(context.device),
         "stages": [record.to_map() for record in watch.records], "warnings": notes.warnings,
     }
     context.progress("done", 1.0, "finished", 0.0)
-    return MeshResult(arrays, report)
+    return MeshResult({**motion.to_arrays(), **more}, report)
 
 
 @dataclass
