@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from backend.avatar.body import CAVITY, TONGUE, BodyAsset, body_asset
+from backend.avatar.body import EYE, TONGUE, BodyAsset, body_asset
 from backend.avatar.figure import Array, Figure, Fitting, Part, smoothed
 from backend.avatar.hairdo import grow_hair
 from backend.avatar.headgear import HEADGEAR
 from backend.avatar.look import Look, Worn
 from backend.avatar.loose import LOOSE
-from backend.avatar.patterns import skin, step
+from backend.avatar.patterns import Paint, skin, step
 from backend.avatar.wardrobe import GARMENTS, Garment
 
 # What some loose things do to the skin under them: a dress has a bodice, a shoe hides the toes.
@@ -52,17 +52,25 @@ def dress(look: Look, asset: BodyAsset | None = None) -> Figure:
                 out[there] = garment.colours(worn, fields[there])
         return out
 
-    triangles = body.asset.triangles
-    # The tongue lies behind closed lips.
-    kept = np.repeat(body.asset.face_parts != TONGUE, 2)
-    skin_part = Part("skin", fit.clothed, triangles[kept], fit.fields, paint, np.arange(len(fit.clothed)))
-    return Figure(body, look, (skin_part, *fit.extra))
+    # The tongue lies behind closed lips. Eyeballs overlap the head, so they are solids of their own.
+    eye = body.asset.face_parts == EYE
+    left = body.vertices[body.asset.faces[:, 0], 0] > 0
+    groups = {"skin": ~eye & (body.asset.face_parts != TONGUE), "left eye": eye & left, "right eye": eye & ~left}
+    own = [_piece(name, faces, fit, paint) for name, faces in groups.items()]
+    return Figure(body, look, (*own, *fit.extra))
+
+
+def _piece(name: str, faces: Array, fit: Fitting, paint: Paint) -> Part:
+    """Some faces (F,) of the clothed skin as a part."""
+    triangles = fit.body.asset.triangles[np.repeat(faces, 2)]
+    used, local = np.unique(triangles, return_inverse=True)
+    return Part(name, fit.clothed[used], local.reshape(-1, 3).astype(np.int32), fit.fields[used], paint, used)
 
 
 def _put_on(fit: Fitting, garment: Garment) -> None:
     """Swells the skin by the garment and smooths it there."""
     cover = garment.cover(fit.fields)
-    amount = garment.thickness * step(cover, -0.02, 0.04)
+    amount = garment.thickness * step(cover, -0.03, 0.08)
     grown = fit.clothed + fit.normals * amount[:, None]
     where = cover > 0
     out = smoothed(grown, fit.body.asset, where, garment.rounds)
@@ -70,8 +78,3 @@ def _put_on(fit: Fitting, garment: Garment) -> None:
     over = ((out - fit.clothed) * fit.normals).sum(1)
     lift = np.maximum(0.5 * amount - over, 0) * where
     fit.clothed = out + fit.normals * lift[:, None]
-
-
-def hidden_faces(asset: BodyAsset) -> Array:
-    """(2F,) bool: triangles of the mouth and the eye sockets, which nobody sees."""
-    return np.repeat(np.isin(asset.face_parts, (CAVITY, TONGUE)), 2)

@@ -148,7 +148,7 @@ def helmet(brim: float, back: float = 0.0, ridge: float = 0.0) -> Callable[[Fitt
             angle = np.linspace(0.35, np.pi - 0.35, 9)
             path = [(0, h.centre[1] - 1.1 * h.ry * np.cos(a), h.rim + h.rise * 1.22 * np.sin(a)) for a in angle]
             fit.add("ridge", tube(path, [ridge] * 9), plain(worn), "Head")
-            fit.add("shield", lump((0, h.centre[1] - 1.14 * h.ry, h.rim + 0.055), (0.032, 0.012, 0.04), 3.0),
+            fit.add("shield", lump((0, h.centre[1] - 1.06 * h.ry, h.rim + 0.055), (0.032, 0.02, 0.04), 3.0),
                     plain(Worn("x", worn.second if worn.second != "white" else "yellow")), "Head")
 
     return make
@@ -225,16 +225,16 @@ def glasses(dark: bool) -> Callable[[Fitting, Worn], None]:
                 fit.add("lens", lump(c, (0.42 * g, 0.006, 0.3 * g), 2.6), plain(Worn("x", "black")), "Head")
             else:
                 ring = [c + [0.4 * g * np.cos(a), 0, 0.33 * g * np.sin(a)] for a in angle]
-                fit.add("rim", tube(ring, [0.0035] * 20, around=8), plain(worn), "Head")
+                fit.add("rim", tube(ring, [0.0048] * 20, around=8), plain(worn), "Head")
             side = np.sign(eye[0])
             temple = side * (fit.marks.head_radii[0] + 0.006)
             path = [c + [side * 0.42 * g, 0.002, 0.05 * g], (temple, front + 0.03, c[2] + 0.004),
                     (temple, fit.marks.head_centre[1], c[2] + 0.004)]
             arm = worn if not dark else Worn("x", "black")
-            fit.add("arm", tube(path, [0.0035] * 3, around=8), plain(arm), "Head")
+            fit.add("arm", tube(path, [0.0048] * 3, around=8), plain(arm), "Head")
         bridge = [(-0.12 * g, front, fit.marks.eyes[0, 2] + 0.003), (0, front - 0.002, fit.marks.eyes[0, 2] + 0.008),
                   (0.12 * g, front, fit.marks.eyes[0, 2] + 0.003)]
-        fit.add("bridge", tube(bridge, [0.0035] * 3, around=8), plain(worn if not dark else Worn("x", "black")), "Head")
+        fit.add("bridge", tube(bridge, [0.0048] * 3, around=8), plain(worn if not dark else Worn("x", "black")), "Head")
 
     return make
 

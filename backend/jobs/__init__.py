@@ -23,8 +23,10 @@ RECIPES = {
     "variations": ("variations", "variations"),
     "texture": ("texture", "texture"),
     "edit": ("edit", "edit"),
+    "inpaint": ("inpaint", "inpaint"),
     "learn": ("learn", "learn"),
     "remove": ("remove", "remove"),
+    "avatar": ("avatar", "avatar"),
     "rig": ("rig", "rig"),
 }
 

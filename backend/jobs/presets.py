@@ -200,6 +200,38 @@ class Edit:
 
 
 @dataclass(frozen=True)
+class AvatarSculpt:
+    """How a dressed figure is sculpted and coloured (AvatarCLIP, Hong et al. 2022, section 3.3)."""
+
+    steps: int
+    views: int
+    pixels: int
+    tetrahedra: int
+    """Cells along an edge of the grid while sculpting."""
+    reach: float
+    """How far the surface may move, in field units (a person is 1.8 of them tall)."""
+    lattice: int
+    """Cells of the change along the longest side."""
+    weight: float
+    """Of the prior's opinion against the ways back."""
+    keep_colour: float
+    keep_shape: float
+    """The reconstruction term: weights of the way back to the figure that the words dressed. [AvatarCLIP] has 1 for
+    both, on the scale of its similarities."""
+    smooth: float
+    learning_rate: float
+    surface_learning_rate: float
+    cell: float
+    """Of the final surface, field units: about as many metres."""
+    faces: int
+    texture: int
+    paint_begin: float
+    """Noise level from which the finished figure is painted over; 0 leaves it as it was sculpted."""
+    face_every: int = 4
+    """[AvatarCLIP] Every fourth step looks at the face."""
+
+
+@dataclass(frozen=True)
 class Preset:
     name: str
     coarse: Coarse
@@ -207,6 +239,7 @@ class Preset:
     finish: Finish
     paint: Paint
     edit: Edit
+    avatar: AvatarSculpt
     paints: bool
     """Whether text to 3D ends with painting; otherwise the colours that distillation found stay."""
     preview_every: float
@@ -256,6 +289,11 @@ DRAFT = Preset(
     # 0.66) and reads the colour right 4 times instead of 2. Scale 2 leaves patterns pale.
     paint=Paint(views=8, broad=Stroke(steps=12, begin=1.0, scale=3.0), sharp=Stroke(steps=6, begin=0.4, scale=2.0)),
     edit=Edit(tetrahedra=72, again=0.6, t_max=0.85),
+    avatar=AvatarSculpt(
+        steps=40, views=2, pixels=128, tetrahedra=96, reach=0.03, lattice=40, weight=0.02, keep_colour=40.0,
+        keep_shape=2.0, smooth=300.0, learning_rate=0.003, surface_learning_rate=0.0006, cell=0.006, faces=20_000,
+        texture=1024, paint_begin=0.0,
+    ),  # [ours] a prior of small pictures has little to say about a figure: words decide, it only shades them
     paints=True,
     preview_every=3.0,
 )
@@ -299,6 +337,11 @@ STANDARD = Preset(
     finish=Finish(faces=30_000, texture=2048),
     paint=Paint(views=8, broad=Stroke(steps=30, begin=1.0, scale=3.0), sharp=Stroke(steps=15, begin=0.4, scale=2.0)),
     edit=Edit(tetrahedra=128, again=0.6, t_max=0.85),
+    avatar=AvatarSculpt(
+        steps=1500, views=4, pixels=512, tetrahedra=192, reach=0.08, lattice=96, weight=1.0, keep_colour=400.0,
+        keep_shape=20.0, smooth=2000.0, learning_rate=0.005, surface_learning_rate=0.001, cell=0.005, faces=40_000,
+        texture=2048, paint_begin=0.6,
+    ),
     paints=False,  # [ours] not measured yet with the open-domain priors that this preset is for
     preview_every=2.0,
 )
@@ -340,6 +383,11 @@ PAPER = Preset(
     finish=Finish(faces=40_000, texture=2048),
     paint=Paint(views=8, broad=Stroke(steps=50, begin=1.0, scale=3.0), sharp=Stroke(steps=25, begin=0.4, scale=2.0)),
     edit=Edit(tetrahedra=128, again=0.6, t_max=0.85),
+    avatar=AvatarSculpt(
+        steps=30_010, views=1, pixels=224, tetrahedra=256, reach=0.1, lattice=128, weight=1.0, keep_colour=400.0,
+        keep_shape=20.0, smooth=2000.0, learning_rate=0.0005, surface_learning_rate=0.0005, cell=0.004, faces=60_000,
+        texture=4096, paint_begin=0.0,
+    ),  # [AvatarCLIP] steps, pixels and rate of its sculpting
     paints=False,  # [M3D] has no such stage
     preview_every=10.0,
 )
@@ -391,7 +439,8 @@ def with_effort(preset: Preset, effort: float) -> Preset:
         return replace(stage, steps=max(2, round(stage.steps * effort)))
 
     paint = replace(preset.paint, broad=steps(preset.paint.broad), sharp=steps(preset.paint.sharp))
-    return replace(preset, coarse=steps(preset.coarse), fine=steps(preset.fine), paint=paint)
+    return replace(preset, coarse=steps(preset.coarse), fine=steps(preset.fine), paint=paint,
+                   avatar=steps(preset.avatar))
 
 
 def as_map(value: Any) -> Any:
