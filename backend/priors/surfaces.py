@@ -59,7 +59,7 @@ def load_surface_reader(setting: str, device: torch.device, online: bool = False
                             hint=f"Choose a Marigold appearance folder. {FREE}")
     pipeline = load_pipeline(folder, best_dtype(device) if dtype is None else dtype).to(device)
     names = list((pipeline.target_properties or {}).get("target_names") or [])
-    places = {}
+    places: dict[str, tuple[int, int]] = {}
     for target, title in enumerate(names):
         parts = pipeline.target_properties[title].get("sub_target_names") or []
         for channel, part in enumerate(parts):

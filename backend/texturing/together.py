@@ -4,8 +4,8 @@
 The clean pictures that a prior predicts for all views are gathered on a `Canvas`, shown again, and the next noisy
 samples are formed from that (SyncMVD, Liu et al. 2023, in picture space, so that it fits pixel and latent priors
 alike). The object's outline is known, so it is imposed at every step, which tells the prior the shape without training
-it on shapes. The weight of a view that looks straight at a place rises from step to step: first all views vote, in
-the end the best one decides.
+it on shapes; a prior with a control network is shown normals and places besides. The weight of a view that looks
+straight at a place rises from step to step: first all views vote, in the end the best one decides.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from backend.priors.base import Prior
+from backend.priors.around import around
+from backend.priors.base import GREY, Prior
 from backend.priors.control import controlled
 from backend.priors.noise import Prediction
 from backend.priors.prompts import PromptBook
@@ -40,15 +41,17 @@ class Denoising:
             colours that it starts from have no say.
         scale: classifier-free guidance. Agreeing costs contrast, so it wants to be higher than for a single picture.
         exponent: weight of a view is cosine^exponent; (at the first step, at the last).
+        shape: how strongly a prior's control network, where it has one, says what the views look at; 0..1, or more.
     """
 
     steps: int
     begin: float
     scale: float
     exponent: tuple[float, float] = (4.0, 8.0)
+    shape: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or not 0.0 < self.begin <= 1.0 or self.scale < 0 or min(self.exponent) < 0:
+        if self.steps < 1 or not 0.0 < self.begin <= 1.0 or self.scale < 0 or min(*self.exponent, self.shape) < 0:
             raise ValueError(f"these numbers do not denoise: {self}")
 
 
@@ -60,6 +63,10 @@ class Held:
     colours: Tensor
     keep: Tensor
     refine: Tensor
+
+    def hole(self, canvas: Canvas) -> Tensor:
+        """(B, 1, S, S) 0..1, how much of each pixel is to be made anew."""
+        return canvas.alpha - (canvas.show(self.keep[:, None].expand(-1, 3))[:, :1] - GREY * (1 - canvas.alpha))
 
     def impose(self, colours: Tensor, first_half: bool) -> Tensor:
         """The agreed colours (cells, 3) with the given ones in their places."""
@@ -92,7 +99,10 @@ def denoise_together(
     traits = prior.traits
     if canvas.size != traits.resolution:
         raise ValueError(f"{traits.name} draws {traits.resolution} px, the canvas has {canvas.size}")
-    prior = controlled(prior, canvas.geometry)
+    if settings.shape > 0:
+        prior = controlled(prior, canvas.geometry, settings.shape)
+    if held is not None:
+        prior = around(prior, canvas.show(held.colours), held.hole(canvas))
     count = len(canvas.cameras)
     view = ViewCondition.from_cameras(canvas.cameras)
     positive, negative = book.positive(count, view), book.negative(count)

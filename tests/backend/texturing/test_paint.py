@@ -9,6 +9,7 @@ import torch
 
 from backend.geometry.bake import bake
 from backend.priors.base import GREY, Prior, PriorTraits, TextEmbedding
+from backend.priors.control import Control
 from backend.priors.noise import NoiseSchedule
 from backend.priors.prompts import PromptBook
 from backend.render.raster import WarpRasteriser
@@ -127,3 +128,30 @@ def test_cameras_that_look_away_are_told(scene):
     pose[1:] = cameras.camera_to_world[1:]
     made = _paint((mesh, baked, replace(cameras, camera_to_world=pose)), prior, at_once=1)
     assert made.report["seen"] > 0.7
+
+
+def test_a_prior_with_a_control_network_is_shown_what_its_views_look_at(scene):
+    mesh, baked, cameras = scene
+
+    class Shown(Knowing):
+        control = Control(None, "normal")
+        shown = None
+        pictures_shown: list = []
+
+        def network(self, x_t, t, text, view):
+            self.pictures_shown.append(None if self.shown is None else (self.shown.picture, self.shown.scale))
+            return super().network(x_t, t, text, view)
+
+    prior = Shown(mesh, baked.image, cameras)
+    one = Pass(prior, PromptBook(prior, "a ball"), Denoising(2, 1.0, 1.0, shape=0.5))
+    paint(mesh, cameras, [one], SIZE, WarpRasteriser(), torch.Generator().manual_seed(0), lambda share, text: None)
+    picture, scale = prior.pictures_shown[0]
+    assert picture.shape == (len(cameras), 3, PIXELS, PIXELS) and scale == 0.5
+    middle = picture[:, :, PIXELS // 2, PIXELS // 2]  # cameras stand at 10 and 35 degrees and look at the ball's middle
+    torch.testing.assert_close(middle, torch.tensor([0.5, 0.5, 1.0]).expand_as(middle), atol=0.06, rtol=0)
+    right = picture[0, :, PIXELS // 2, PIXELS * 3 // 4]
+    assert right[0] < 0.3 and abs(float(right[1]) - 0.5) < 0.06  # a normal to the right is not red
+    prior.pictures_shown.clear()
+    unshown = replace(one, denoising=replace(one.denoising, shape=0.0))
+    paint(mesh, cameras, [unshown], SIZE, WarpRasteriser(), torch.Generator().manual_seed(0), lambda share, text: None)
+    assert prior.pictures_shown == [None, None] and prior.shown is None
