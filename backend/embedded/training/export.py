@@ -54,8 +54,16 @@ def data_facts(data: Path) -> tuple[int, int, Counter[str]]:
     return pictures, sum(labels.values()), labels
 
 
-def model_card(title: str, does: str, run: Path, data: Path, parameters: int, device: str, note: str = "") -> str:
-    """The README of a weights folder, from the run's own log and the shards it saw."""
+LIMITS = """Does not know: anything else. A prompt outside this list gives the nearest thing it knows, or a blur.
+No people, no text, no scenes, no photographs were seen; nothing but this repository's own procedural objects."""
+CONTROL_LIMITS = """Shapes of any other kind are painted as well: half of the objects were random shapes of no kind.
+Colours and patterns outside the vocabulary give the nearest that it knows, or a blur. No text, no scenes, no
+photographs were seen."""
+
+
+def model_card(title: str, does: str, run: Path, data: Path, parameters: int, device: str, note: str = "",
+               limits: str = LIMITS) -> str:  # fmt: skip
+    """The README of a weights folder, from the run's own log and the shards it saw. limits: what it does not know."""
     facts = run_facts(run)
     pictures, objects, labels = data_facts(data)
     kinds = ", ".join(sorted(labels))
@@ -75,8 +83,7 @@ one combination of kind, colour and pattern in nine is held out and was never se
 | licence | {LICENCE} |
 
 Knows: {kinds}; in 15 colours, with patterns and materials, and in simple relations ("on", "next to", "wearing").
-Does not know: anything else. A prompt outside this list gives the nearest thing it knows, or a blur. No people, no
-text, no scenes, no photographs were seen; nothing but this repository's own procedural objects.
+{limits}
 {note}"""
 
 
@@ -178,5 +185,6 @@ def export_control(kind: str, run: Path, data: Path, target: Path, device: str, 
         f"{CHANNELS} channels of geometry at {32 * FINER[kind]} px: normals in the camera's frame, coverage, places in "
         "the object's frame, and sines and cosines of these (`backend/embedded/geometry.py`)."
     )
-    card = model_card(f"Control network of the embedded {kind} prior", does, run, data, count, device, note)
+    card = model_card(f"Control network of the embedded {kind} prior", does, run, data, count, device, note,
+                      CONTROL_LIMITS)  # fmt: skip
     replace_folder(target, lambda folder: _save(network.half().eval(), folder, card))
