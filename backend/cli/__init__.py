@@ -16,8 +16,8 @@ from protocol.errors import MaquetteError
 
 FAILED, USAGE, NO_HUB, CANCELLED = 1, 2, 3, 130
 
-COMMANDS = {"serve": "serve", "worker": "serve", "generate": "generate", "batch": "batch", "doctor": "doctor",
-            "status": "status", "keys": "keys", "audit": "keys", "hub": "hub"}
+COMMANDS = {"serve": "serve", "worker": "serve", "generate": "generate", "make": "make", "batch": "batch",
+            "doctor": "doctor", "status": "status", "keys": "keys", "audit": "keys", "hub": "hub"}
 
 
 class _Commands(click.Group):

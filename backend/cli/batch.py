@@ -25,6 +25,7 @@ import click
 import numpy as np
 
 from backend.cli.generate import absolute_prior, write_files
+from backend.cli.inputs import load_inputs
 from backend.cli.private_hub import any_hub
 from protocol.batch import ledger, manifest, runner
 from protocol.batch.manifest import Row
@@ -72,7 +73,8 @@ def batch(file: Path, out: Path | None, state: Path | None, settings: tuple[str,
         if todo:
             log.write("begin", file=file.name, rows=len(rows), to_run=len(todo))
             with stopping() as asked, any_hub(data, alone, store.state / "hub", hub) as client:
-                run = runner.Runner(client, log, store.save, limit=limit, show=show, stopping=lambda: bool(asked))
+                run = runner.Runner(client, log, store.save, limit=limit, show=show, stopping=lambda: bool(asked),
+                                    inputs_of=lambda row: load_inputs(row.spec.kind, row.inputs))
                 outcomes = sorted([*skipped, *run.run(todo)], key=lambda one: one.row.number)
                 stopped = bool(asked)
         blends_failed = False
@@ -123,7 +125,9 @@ class Store:
                 os.replace(temporary, path)
         except OSError as problem:
             raise OutOfSpace(f"The result could not be written to {folder}: {problem.strerror}.") from problem
-        return [f"{row.out}/{name}" for name in write_files(folder, result, {"batch": {"row": row.id, "key": key}})]
+        facts = {"batch": {"row": row.id, "key": key}}
+        inputs = load_inputs(row.spec.kind, row.inputs) if row.inputs else None
+        return [f"{row.out}/{name}" for name in write_files(folder, result, facts, inputs)]
 
     def blends(self, outcomes: Sequence[runner.Outcome]) -> Iterator[tuple[Path, dict[str, Any]]]:
         """(file, what stands in it) for each .blend that has to be written: with a new object in it, or missing."""

@@ -6,16 +6,19 @@ from __future__ import annotations
 import json
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import click
+import numpy as np
 
 from backend.cli.private_hub import any_hub
 from protocol.client import Client
 from protocol.errors import OutOfSpace
 from protocol.messages import TextTo3DSpec
+from protocol.specs.variations import VariationsSpec, names_of
 from protocol.updates import ConnectionChanged, JobChanged, JobProgress, JobWarning, Result, Update
 
 PATIENCE_AFTER_CANCEL = 20.0  # the hub kills a worker that does not stop within 15 s
@@ -31,6 +34,8 @@ PATIENCE_AFTER_CANCEL = 20.0  # the hub kills a worker that does not stop within
 @click.option("--size", type=float, default=1.0, show_default=True, help="Largest dimension in metres.")
 @click.option("--texture", type=int, default=0, help="Pixels along an edge of the texture; 0 for the preset's own.")
 @click.option("--effort", type=float, default=1.0, show_default=True, help="Multiplies the preset's steps.")
+@click.option("--count", type=click.IntRange(1, 8), default=1, show_default=True,
+              help="How many, from this seed on upwards; each in a folder of its own.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
               help="Data folder of the hub to use when one runs there.")
 @click.option("--alone", is_flag=True, help="Start a private hub even if one runs.")
@@ -38,17 +43,18 @@ PATIENCE_AFTER_CANCEL = 20.0  # the hub kills a worker that does not stop within
               help="File with the pairing string of a studio's hub (mode 0600), to use that one.")
 @click.option("--timeout", type=float, default=None, help="Give up (and cancel) after so many seconds.")
 def generate(prompt: str, out: Path, seed: int | None, preset: str, prior: str, negative_prompt: str, size: float,
-             texture: int, effort: float, data: Path | None, alone: bool, hub: Path | None,
+             texture: int, effort: float, count: int, data: Path | None, alone: bool, hub: Path | None,
              timeout: float | None) -> None:
     """Make a textured mesh from PROMPT.
 
     Writes model.glb, base_colour.png, preview.png and report.json. Uses the hub that runs on this machine, or
     starts one for the time of the command. Ctrl-C cancels.
     """
-    spec = TextTo3DSpec(
+    one = TextTo3DSpec(
         prompt, negative_prompt=negative_prompt, preset=preset, prior=absolute_prior(prior), seed=seed,
         size_metres=size, texture_size=texture, effort=effort,
     )
+    spec = one if count == 1 else VariationsSpec(**one.to_map(), count=count)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
@@ -126,17 +132,48 @@ def follow(client: Client, job: str, timeout: float | None) -> Result:
     return client.wait(job, timeout=0.0)
 
 
-def write_files(out: Path, result: Result, extra: dict[str, Any]) -> list[str]:
-    """Write what the job made; gives the file names. Raises OutOfSpace when the disk is full."""
+PICTURES = {"base_colour": "base_colour.png", "thumbnail": "preview.png", "picture": "picture.png", "mask": "mask.png",
+            "identity": "identity.safetensors"}  # arrays that are files as they are
+IN_GLB = ("vertices", "faces", "uvs", "normals", "edges", "corner_edges")
+
+
+def write_files(
+    out: Path, result: Result, extra: dict[str, Any], inputs: Mapping[str, np.ndarray] | None = None
+) -> list[str]:
+    """Write what the job made; gives the file names. inputs: what went in; a texture goes back onto its mesh.
+
+    Several results in one (`variations`) get a folder each: 1, 2, ... Raises OutOfSpace when the disk is full.
+    """
+    parts = result.report.get("variations")
+    if isinstance(parts, list) and parts:
+        written = []
+        for index, report in enumerate(parts):
+            arrays = {name: result.arrays[long] for name, long in names_of(index, list(result.arrays)).items()}
+            folder = out / str(index + 1)
+            folder.mkdir(parents=True, exist_ok=True)
+            written += [f"{index + 1}/{name}" for name in _write(folder, arrays, dict(report), {})]
+        return [*written, *_write(out, {}, {**result.report, **extra}, {})]
+    return _write(out, dict(result.arrays), {**result.report, **extra}, inputs or {})
+
+
+def _write(
+    out: Path, arrays: dict[str, np.ndarray], report: dict[str, Any], inputs: Mapping[str, np.ndarray]
+) -> list[str]:
     written = []
     try:
-        for array, name in (("base_colour", "base_colour.png"), ("thumbnail", "preview.png")):
-            if array in result.arrays:
-                (out / name).write_bytes(result.arrays[array].tobytes())
+        mesh = {name: array for name, array in {**inputs, **arrays}.items() if name in IN_GLB}
+        if "vertices" in mesh and ("vertices" in arrays or "base_colour" in arrays):
+            texture = {"base_colour": arrays["base_colour"]} if "base_colour" in arrays else {}
+            write_glb(out / "model.glb", {**mesh, **texture}, report)
+            written.append("model.glb")
+        for array, name in PICTURES.items():
+            if array in arrays:
+                (out / name).write_bytes(arrays[array].tobytes())
                 written.append(name)
-        write_glb(out / "model.glb", result)
-        written.insert(0, "model.glb")
-        report = {**result.report, **extra}
+        rest = {name: array for name, array in arrays.items() if name not in PICTURES and name not in IN_GLB}
+        if rest:
+            np.savez(out / "arrays.npz", **rest)  # type: ignore[arg-type,unused-ignore]
+            written.append("arrays.npz")
         (out / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
     except OSError as problem:
         raise OutOfSpace(f"The files could not be written to {out}: {problem.strerror}.",
@@ -144,22 +181,20 @@ def write_files(out: Path, result: Result, extra: dict[str, Any]) -> list[str]:
     return [*written, "report.json"]
 
 
-def write_glb(path: Path, result: Result) -> None:
+def write_glb(path: Path, arrays: Mapping[str, np.ndarray], report: Mapping[str, Any]) -> None:
     """The mesh with its texture and material as one glTF binary file."""
     import io
 
-    import numpy as np
     from PIL import Image
 
     from backend.geometry.files import Material, write_mesh
     from backend.geometry.mesh import Mesh
 
-    arrays = result.arrays
     mesh = Mesh(arrays["vertices"], arrays["faces"], uvs=arrays.get("uvs"))
     picture = None
     if "base_colour" in arrays:
         picture = np.asarray(Image.open(io.BytesIO(arrays["base_colour"].tobytes())).convert("RGB"))
-    given = result.report.get("material") or {}
+    given = report.get("material") or {}
     default = Material()
     material = Material(
         roughness=float(given.get("roughness", default.roughness)),

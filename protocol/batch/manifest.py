@@ -15,14 +15,14 @@ import json
 import re
 import string
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from .. import checks
 from ..errors import BadRequest, MaquetteError
 from ..specs import KINDS, MAX_SEED, Spec, spec_from_map
-from . import plain_yaml
+from . import inputs, plain_yaml
 
 DEFAULT_OUT = "{index:03}_{name}"
 MAX_ROWS = 100_000
@@ -37,7 +37,9 @@ class Row:
     number: 1, 2, ... in the order of the manifest, repeats counted. id: stays the same when other rows come or go: the
     one that the manifest names, or made from the spec. out: folder for its files, relative to the batch's. blend: the
     .blend file it stands in, relative too, empty for none. place: x, y, z in metres, None to be arranged. retries: how
-    often it is tried again. reseed: with another seed then. timeout: seconds, None for no limit.
+    often it is tried again. reseed: with another seed then. timeout: seconds, None for no limit. inputs: what goes in
+    beside the spec, by name (see `inputs`), each file with its whole path. stamp: of what the files hold, so that a
+    changed file is another job.
     """
 
     number: int
@@ -49,6 +51,8 @@ class Row:
     retries: int = 1
     reseed: bool = False
     timeout: float | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    stamp: str = ""
 
     @property
     def title(self) -> str:
@@ -56,7 +60,7 @@ class Row:
         return self.spec.title
 
 
-OWN = ("id", "kind", "out", "blend", "place", "retries", "reseed", "timeout", "repeat")
+OWN = ("id", "kind", "out", "blend", "place", "retries", "reseed", "timeout", "repeat", "inputs")
 """Fields of a row that are not the spec's."""
 
 
@@ -77,7 +81,19 @@ def load(path: Path, settings: Sequence[str] = ()) -> list[Row]:
         defaults, entries = {}, _from_csv(text)
     else:
         raise BadRequest(f"{path.name} is no manifest.", path="manifest", hint="Its name ends in .yaml, .yml or .csv.")
-    return rows(entries, {**defaults, **dict(_setting(one) for one in settings)})
+    found = rows(entries, {**defaults, **dict(_setting(one) for one in settings)})
+    return [_with_files(row, path.parent) for row in found]
+
+
+def _with_files(row: Row, folder: Path) -> Row:
+    """The row with its files found, wherever the batch is started from."""
+    if not row.inputs:
+        return row
+    try:
+        found, stamp = inputs.located(row.inputs, folder)
+    except BadRequest as problem:
+        raise BadRequest(f"Job {row.number}: {problem.message}", path=problem.path) from problem
+    return replace(row, inputs=found, stamp=stamp)
 
 
 def rows(entries: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any]) -> list[Row]:
@@ -178,10 +194,7 @@ def _row(number: int, entry: Mapping[str, Any], seen: dict[str, int]) -> Row:
     kind = str(entry.get("kind") or "text_to_3d")
     if kind not in KINDS:
         raise BadRequest(f"There is no kind of job called {kind}.", path="kind", hint=f"Known: {', '.join(KINDS)}.")
-    needed = [one.name for one in KINDS[kind].INPUTS if one.required]
-    if needed:
-        raise BadRequest(f"Jobs of the kind {kind} need {' and '.join(needed)}, which a manifest cannot give.",
-                         path="kind", hint="Start them from Blender.")
+    given_inputs = inputs.read(kind, entry.get("inputs"))
     types = {one.name: str(one.type) for one in fields(KINDS[kind])}
     for name in entry:
         if name not in types and name not in OWN:
@@ -196,7 +209,7 @@ def _row(number: int, entry: Mapping[str, Any], seen: dict[str, int]) -> Row:
         values["name"] = facts["name"] = fill(str(values["name"]), {**facts, "name": ""})
     spec = spec_from_map(kind, values)
     given = entry.get("id")
-    name = str(given) if given not in (None, "") else _identity(spec)
+    name = str(given) if given not in (None, "") else _identity(spec, given_inputs)
     seen[name] = seen.get(name, 0) + 1
     if seen[name] > 1:
         if given not in (None, ""):
@@ -212,6 +225,7 @@ def _row(number: int, entry: Mapping[str, Any], seen: dict[str, int]) -> Row:
         retries=_checked("retries", _typed("retries", entry.get("retries", 1), "int"), 0, 100),
         reseed=_typed("reseed", entry.get("reseed", False), "bool"),
         timeout=None if timeout is None else checks.number(1.0, 1e7)(timeout, "timeout"),
+        inputs=given_inputs,
     )
 
 
@@ -220,9 +234,10 @@ def _checked(name: str, value: Any, low: int, high: int) -> int:
     return int(value)
 
 
-def _identity(spec: Spec) -> str:
+def _identity(spec: Spec, given: Mapping[str, str]) -> str:
     """What a row is called that has no id: by what it asks for."""
-    whole = json.dumps([spec.kind, spec.to_map()], sort_keys=True, default=str)
+    asked = [spec.kind, spec.to_map(), *([dict(given)] if given else [])]
+    whole = json.dumps(asked, sort_keys=True, default=str)
     return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
 

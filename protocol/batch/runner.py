@@ -11,11 +11,20 @@ import json
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from ..errors import Cancelled, EmptySurface, MaquetteError, NotConnected, QuotaExceeded, TimedOut, TrainingDiverged
+from ..errors import (
+    BadRequest,
+    Cancelled,
+    EmptySurface,
+    MaquetteError,
+    NotConnected,
+    QuotaExceeded,
+    TimedOut,
+    TrainingDiverged,
+)
 from ..specs import Spec
 from ..updates import ConnectionChanged, ConnectionState, JobFailed, JobFinished, JobProgress, JobWarning, Result
 from .ledger import CANCELLED, DONE, FAILED, OPEN, Ledger
@@ -67,7 +76,8 @@ class _Running:
 
 def digest(row: Row) -> str:
     """Changes when what a row asks for does."""
-    return hashlib.sha256(json.dumps([row.spec.kind, row.spec.to_map()], sort_keys=True).encode()).hexdigest()[:16]
+    asked = [row.spec.kind, row.spec.to_map(), *([dict(row.inputs), row.stamp] if row.inputs else [])]
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def plan(rows: Iterable[Row], ledger: Ledger, kept: Callable[[Row, str], bool], only_failed: bool = False
@@ -90,6 +100,7 @@ class Runner:
 
     save: writes a result's files and gives their names; called before the row counts as done. show: gets a row's key,
     its row and an update, for progress. stopping: asked all the time; true ends the batch and cancels what runs.
+    inputs_of: the arrays that go in with a row; what it raises is how the row ended.
     """
 
     def __init__(
@@ -104,9 +115,10 @@ class Runner:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         new_key: Callable[[], str] = lambda: os.urandom(16).hex(),
+        inputs_of: Callable[[Row], Mapping[str, Any]] = lambda row: {},
     ) -> None:
         self._desk, self._ledger, self._save = desk, ledger, save
-        self._limit, self._show, self._stopping = limit, show, stopping
+        self._limit, self._show, self._stopping, self._inputs_of = limit, show, stopping, inputs_of
         self._clock, self._sleep, self._new_key = clock, sleep, new_key
         self._waiting: deque[tuple[Row, int, float]] = deque()  # row, attempt, not before
         self._running: dict[str, _Running] = {}
@@ -149,7 +161,11 @@ class Runner:
             if row.reseed and attempt > 1:
                 spec = replace(spec, seed=seed_after(spec, attempt))  # type: ignore[call-arg]
             self._running[key] = _Running(row, key, attempt, now)
-            self._desk.submit(spec, job=key)
+            try:
+                inputs = self._inputs_of(row) if row.inputs else {}
+                self._desk.submit(spec, inputs, job=key)
+            except BadRequest as problem:  # what goes in is wrong: the next row may be right
+                self._failed(self._running[key], problem)
 
     def _take(self, update: Any) -> None:
         if isinstance(update, ConnectionChanged):
