@@ -13,6 +13,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 UNITS = 3.0 / 0.9
 """Pattern units to a metre of the default frame: the procedural objects' patterns count in these."""
@@ -43,3 +44,15 @@ def geometry_channels(normals: Tensor, coverage: Tensor, positions: Tensor) -> T
         x, y, z = shifted.cos().unbind(1)
         products.append(torch.stack([shifted.sin().prod(1), (x * y + y * z + z * x) / 3], 1))
     return torch.cat([normals * there, coverage, *(part * there for part in (positions, *turns, *products))], dim=1)
+
+
+def averaged(normals: Tensor, coverage: Tensor, positions: Tensor, factor: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The same three in pictures `factor` times smaller: means over what is covered, normals of unit length again.
+
+    Latent priors are shown geometry at their samples' cells; what lies inside a cell they read off the waves.
+    """
+    if factor == 1:
+        return normals, coverage, positions
+    share = functional.avg_pool2d(coverage, factor)
+    normal = functional.normalize(functional.avg_pool2d(normals * coverage, factor), dim=1, eps=1e-6)
+    return normal, share, functional.avg_pool2d(positions * coverage, factor) / share.clamp_min(1e-6)

@@ -18,8 +18,9 @@ from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from backend.embedded.geometry import CHANNELS, geometry_channels
+from backend.embedded.geometry import CHANNELS, averaged, geometry_channels
 from backend.priors.files import no_network
 from backend.priors.loading import CHOOSE, check_complete, check_safetensors, quiet
 from protocol.errors import BrokenWeights, PriorNotFound
@@ -61,6 +62,14 @@ class Geometry:
         """A subset of the views, by slice or index tensor."""
         return Geometry(self.normals[index], self.coverage[index], self.positions[index], self.depth[index])
 
+    def smaller(self, factor: int) -> Geometry:
+        """In pictures `factor` times smaller, each pixel the mean of what it covers."""
+        if factor == 1:
+            return self
+        normals, coverage, positions = averaged(self.normals, self.coverage, self.positions, factor)
+        depth = functional.avg_pool2d(self.depth * self.coverage, factor) / coverage.clamp_min(1e-6)
+        return Geometry(normals, coverage, positions, depth)
+
     def picture(self, shows: Shows) -> Tensor:
         """(B, C, S, S) as a control network of that sort was trained to see it."""
         if shows == "geometry":
@@ -89,6 +98,11 @@ class Control:
 
     network: Any
     shows: Shows
+
+    @property
+    def cells(self) -> int:
+        """Pixels of its picture along a cell of the prior's samples: 8 for Stable Diffusion, 1 for our own."""
+        return 1 << (len(self.network.config.conditioning_embedding_out_channels) - 1)
 
 
 @dataclass(frozen=True)
@@ -131,7 +145,10 @@ def controlled(prior: AnyPrior, geometry: Geometry, scale: float = 1.0) -> AnyPr
     if geometry.coverage.shape[-1] != size:
         raise ValueError(f"{prior.traits.name} draws {size} px, "  # type: ignore[attr-defined]
                          f"the geometry has {geometry.coverage.shape[-1]}")
-    picture = geometry.picture(control.shows).to(prior.device, prior.dtype)  # type: ignore[attr-defined]
+    wanted = prior.traits.latent_shape[-1] * control.cells  # type: ignore[attr-defined]
+    if wanted > size or size % wanted:
+        raise ValueError(f"the control network wants pictures of {wanted} px, the prior draws {size}")
+    picture = geometry.smaller(size // wanted).picture(control.shows).to(prior.device, prior.dtype)  # type: ignore[attr-defined]
     bound = copy.copy(prior)
     bound.shown = Shown(control, picture.contiguous(memory_format=torch.channels_last), scale)  # type: ignore[attr-defined]
     return bound

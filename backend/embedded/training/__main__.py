@@ -163,6 +163,7 @@ def control(kind: str, more: Path | None, more_share: float, prior: Path | None,
             seed: int, device: str, threads: int, size: str, start: Path | None) -> None:  # fmt: skip
     """Train the control network of a finished prior on shards of `dataset --patterned`; for the latent prior `encode`
     them first. --start may be the control network of the other kind."""
+    from .autoencoder import FACTOR
     from .control import ControlRecipe, begin, prior_of, watched_geometry
     from .geometry_data import GeometryFolder, PositionedLatents, PositionedShards
     from .latent_prior import LatentPrior, autoencoder_key
@@ -174,11 +175,12 @@ def control(kind: str, more: Path | None, more_share: float, prior: Path | None,
     base = prior_of(kind, prior or Path(__file__).parent.parent / "weights" / kind, place, watch)
     key = autoencoder_key(base.vae) if isinstance(base, LatentPrior) else ""
     folders = [PositionedLatents(folder, key) if key else PositionedShards(folder) for folder in (data, more) if folder]
-    shards = GeometryFolder(folders, [1 - more_share, more_share][: len(folders)])
+    cells = FACTOR if key else 1
+    shards = GeometryFolder(folders, [1 - more_share, more_share][: len(folders)], cells)
     if not len(shards):
         raise click.UsageError(f"{data} holds nothing to train on yet; run the `dataset --patterned` command first")
     network = begin(base, start)
-    recipe = ControlRecipe(base, network, watched_geometry(data) if watch else None)
+    recipe = ControlRecipe(base, network, watched_geometry(data, cells) if watch else None)
     settings = LoopSettings(batch=batch, learning_rate=learning_rate, seed=seed)
     run_trainer(Trainer(recipe, shards, run, settings, place), hours, steps, finish, decay_last)
 

@@ -33,10 +33,6 @@ BARE_SHARE = 0.05  # of samples without geometry
 FIT_STEPS = 1500
 FIT_BATCH = 128
 CHANNELS_OF = {"pixel": PIXEL_CHANNELS, "latent": LATENTS}
-FINER = {"pixel": 1, "latent": 4}  # pixels of the geometry to a cell of the prior's samples
-# Channels of the layers that take the geometry in: at the pixels of a pixel prior; for a latent one, four times finer
-# than its cells, with two halvings.
-TAKE_IN = {1: (48,), 4: (16, 32, 64)}
 
 
 @dataclass(frozen=True)
@@ -54,9 +50,8 @@ class LatentControlSettings(LatentSettings):
     high_share: float = 0.6
 
 
-def control_like(config: Any, finer: int) -> ControlNetModel:
-    """A fresh control network of the sizes of a UNet's configuration. finer: pixels of the geometry's picture to a
-    cell of the UNet's samples, 1 or 4.
+def control_like(config: Any) -> ControlNetModel:
+    """A fresh control network of the sizes of a UNet's configuration, shown the geometry at the UNet's own cells.
 
     Every level attends to the words, the fine ones to them alone (attention among 1024 pixels would cost as much as
     all the rest): "yellow stripes on purple" is for each pixel the question which of the two words is its own.
@@ -77,7 +72,7 @@ def control_like(config: Any, finer: int) -> ControlNetModel:
         class_embed_type=config.class_embed_type,
         resnet_time_scale_shift=config.resnet_time_scale_shift,
         projection_class_embeddings_input_dim=config.projection_class_embeddings_input_dim,
-        conditioning_embedding_out_channels=TAKE_IN[finer],
+        conditioning_embedding_out_channels=config.block_out_channels[:1],
     )
     with torch.no_grad():
         for name, parameter in network.named_parameters():
@@ -89,16 +84,16 @@ def control_like(config: Any, finer: int) -> ControlNetModel:
 def empty_control(kind: str) -> ControlNetModel:
     """The network of the kind 'pixel' or 'latent' in the shipped size, for weights to be loaded into."""
     channels = CHANNELS_OF[kind]
-    return control_like(build_network(SIZES["small"], channels, channels, 32).config, FINER[kind])
+    return control_like(build_network(SIZES["small"], channels, channels, 32).config)
 
 
-def build_control(unet: UNet2DConditionModel, finer: int, fit: bool = True) -> ControlNetModel:
+def build_control(unet: UNet2DConditionModel, fit: bool = True) -> ControlNetModel:
     """A control network that begins as the encoder of `unet` and says nothing yet.
 
     ControlNetModel fixes the width of its time embedding at four times the first block's; where ours is another, the
     copy is fitted to give every block what it had (unless `fit` is False, for one that takes a run's weights).
     """
-    control = control_like(unet.config, finer)
+    control = control_like(unet.config)
     known = unet.state_dict()
     mine = control.state_dict()
     shared = {name: known[name] for name, value in mine.items() if name in known and known[name].shape == value.shape}
@@ -191,7 +186,7 @@ def prior_of(kind: str, folder: Path, device: torch.device, watch_set: WatchSet 
 def begin(prior: PixelPrior, start: Path | None) -> ControlNetModel:
     """A control network for `prior`: the copy of its encoder or, where `start` is a run's checkpoint, that network's
     averages as far as they fit; what a latent sample has more than a pixel one comes from the copy."""
-    network = build_control(prior.network, FINER[prior.name], fit=start is None)
+    network = build_control(prior.network, fit=start is None)
     if start is None:
         return network
     mine = network.state_dict()
@@ -201,18 +196,14 @@ def begin(prior: PixelPrior, start: Path | None) -> ControlNetModel:
         # The first four channels of a latent are the picture that the pixel prior knows.
         fit["conv_in.weight"] = mine["conv_in.weight"].clone()
         fit["conv_in.weight"][:, : first.shape[1]] = first
-    taken = "controlnet_cond_embedding.conv_in.weight"
-    if weights[taken].shape[1] < mine[taken].shape[1] and weights[taken].shape[0] == mine[taken].shape[0]:
-        fit[taken] = mine[taken].clone() * 0.1
-        fit[taken][:, : weights[taken].shape[1]] = weights[taken]
     network.load_state_dict({**mine, **fit})
     return network
 
 
-def watched_geometry(data: Path) -> torch.Tensor:
-    """(N, 31, S, S): the geometry of the views of the watch shard that are sampled."""
+def watched_geometry(data: Path, cells: int) -> torch.Tensor:
+    """(N, 31, S, S): the geometry of the views of the watch shard that are sampled; `cells` as of a GeometryFolder."""
     shards = PositionedShards(data, ["watch"])
-    return geometry_at([shards.place(i) for i in range(0, len(shards), TURN // SHOWN)])
+    return geometry_at(cells, [shards.place(i) for i in range(0, len(shards), TURN // SHOWN)])
 
 
 class ControlRecipe:

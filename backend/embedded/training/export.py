@@ -173,7 +173,7 @@ def export_run(
 def export_control(kind: str, run: Path, data: Path, target: Path, device: str, note: str = "") -> None:
     """Export a control network's run as a ControlNetModel folder; it goes inside the folder of its prior."""
     from ..geometry import CHANNELS
-    from .control import FINER, empty_control
+    from .control import empty_control
     from .recipes import averaged_weights
 
     weights = averaged_weights(run / "checkpoint.pt")
@@ -182,7 +182,7 @@ def export_control(kind: str, run: Path, data: Path, target: Path, device: str, 
     count = sum(w.numel() for w in weights.values())
     does = (
         f"A ControlNet for the embedded {kind} prior beside it, whose own weights it leaves as they are. It reads "
-        f"{CHANNELS} channels of geometry at {32 * FINER[kind]} px: normals in the camera's frame, coverage, places in "
+        f"{CHANNELS} channels of geometry, 32 x 32 cells: normals in the camera's frame, coverage, places in "
         "the object's frame, and sines and cosines of these (`backend/embedded/geometry.py`)."
     )
     card = model_card(f"Control network of the embedded {kind} prior", does, run, data, count, device, note,

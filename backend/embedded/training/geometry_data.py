@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..geometry import geometry_channels
+from ..geometry import averaged, geometry_channels
 from .dataset import Batch, Shard, ShardFolder
 from .latent_prior import LatentFolder
 
@@ -26,8 +26,8 @@ class SeenBatch:
         return SeenBatch(self.batch.to(device), self.geometry.to(device, non_blocking=True))
 
 
-def geometry_at(places: Sequence[tuple[Shard, int]]) -> torch.Tensor:
-    """(B, 31, S, S) float32 of rows of shards that hold positions."""
+def geometry_at(cells: int, places: Sequence[tuple[Shard, int]]) -> torch.Tensor:
+    """(B, 31, S, S) float32 of rows of shards that hold positions, each cell the mean of `cells` x `cells` pixels."""
     seen = []
     for shard, row in places:
         assert shard.positions is not None
@@ -35,7 +35,7 @@ def geometry_at(places: Sequence[tuple[Shard, int]]) -> torch.Tensor:
                   shard.positions[row].astype(np.float32))  # fmt: skip
         seen.append(np.concatenate(layers, axis=-1))
     layers = torch.from_numpy(np.stack(seen)).permute(0, 3, 1, 2)
-    return geometry_channels(layers[:, :3], layers[:, 3:4], layers[:, 4:])
+    return geometry_channels(*averaged(layers[:, :3], layers[:, 3:4], layers[:, 4:], cells))
 
 
 class GeometryFolder:
@@ -44,12 +44,13 @@ class GeometryFolder:
     Args:
         folders: `ShardFolder` or, for latents, `LatentFolder`; shards without positions are left out.
         shares: how much of every batch comes from each, as long as it holds anything; normalised.
+        cells: pixels along a side of what a cell of the prior's samples covers: 1 for pixels, 4 for our latents.
     """
 
-    def __init__(self, folders: Sequence[ShardFolder], shares: Sequence[float]) -> None:
+    def __init__(self, folders: Sequence[ShardFolder], shares: Sequence[float], cells: int = 1) -> None:
         if len(folders) != len(shares) or min(shares) <= 0:
             raise ValueError("every folder needs a share above 0")
-        self.folders, self.shares = list(folders), np.array(shares, dtype=np.float64)
+        self.folders, self.shares, self.cells = list(folders), np.array(shares, dtype=np.float64), cells
 
     @property
     def shards(self) -> list[Shard]:
@@ -71,7 +72,7 @@ class GeometryFolder:
         split = [name.split("/", 1) for name in names]
         folders = [folder.reopen([name for place, name in split if int(place) == number])
                    for number, folder in enumerate(self.folders)]  # fmt: skip
-        return GeometryFolder(folders, self.shares.tolist())
+        return GeometryFolder(folders, self.shares.tolist(), self.cells)
 
     def draw(self, count: int, rng: np.random.Generator) -> SeenBatch:
         """`count` samples, from every folder that holds any by its share."""
@@ -86,7 +87,8 @@ class GeometryFolder:
     def gather(self, number: int, indices: npt.NDArray[np.int64], wording: npt.NDArray[np.float64]) -> SeenBatch:
         """Samples of one folder by index; `wording` in [0, 1) picks the caption."""
         folder = self.folders[number]
-        return SeenBatch(folder.gather(indices, wording), geometry_at([folder.place(int(i)) for i in indices]))
+        places = [folder.place(int(index)) for index in indices]
+        return SeenBatch(folder.gather(indices, wording), geometry_at(self.cells, places))
 
 
 class PositionedShards(ShardFolder):

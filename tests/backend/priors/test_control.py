@@ -41,7 +41,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory, public_folders: dict[str, 
         ours = UNet2DConditionModel.from_pretrained(embedded_folders["latent"], subfolder="unet")
         shutil.copytree(embedded_folders["latent"], root / "latent")
         said_something(ControlNetModel.from_unet(
-            ours, conditioning_embedding_out_channels=(8,) * 3, conditioning_channels=CHANNELS)).save_pretrained(
+            ours, conditioning_embedding_out_channels=(8,), conditioning_channels=CHANNELS)).save_pretrained(
             root / "latent" / "controlnet")
     return {path.name: path for path in root.iterdir()}
 
@@ -114,6 +114,12 @@ def test_pictures_are_in_the_manner_of_their_training() -> None:
     torch.testing.assert_close(normal, scene.normals[0, :, 8, 8] * torch.tensor([-0.5, 0.5, 0.5]) + 0.5)
     assert scene.picture("geometry").shape == (3, CHANNELS, 16, 16)
     assert len(scene[:2]) == 2
+    half = scene.smaller(2)
+    torch.testing.assert_close(half.coverage, torch.nn.functional.avg_pool2d(scene.coverage, 2))
+    inside = half.coverage[0, 0] == 1
+    place = torch.nn.functional.avg_pool2d(scene.positions, 2)[0][:, inside]
+    torch.testing.assert_close(half.positions[0][:, inside], place)
+    torch.testing.assert_close(half.normals[0][:, inside], scene.normals[0, :, 8, 8, None].expand(3, int(inside.sum())))
     with pytest.raises(ValueError, match="depth"):
         Geometry(scene.normals, scene.coverage, scene.positions, scene.depth[:1])
 

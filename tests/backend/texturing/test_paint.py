@@ -2,6 +2,7 @@
 """Painting as a whole, with a prior that knows what the object looks like: its texture comes back."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -134,7 +135,7 @@ def test_a_prior_with_a_control_network_is_shown_what_its_views_look_at(scene):
     mesh, baked, cameras = scene
 
     class Shown(Knowing):
-        control = Control(None, "normal")
+        control = Control(SimpleNamespace(config=SimpleNamespace(conditioning_embedding_out_channels=(8,))), "normal")
         shown = None
         pictures_shown: list = []
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from diffusers import ControlNetModel
 
-from backend.embedded.geometry import CHANNELS, CYCLES, SHIFTS, UNITS, geometry_channels
+from backend.embedded.geometry import CHANNELS, CYCLES, SHIFTS, UNITS, averaged, geometry_channels
 from backend.embedded.objects import evaluate, is_held_out
 from backend.embedded.training import control
 from backend.embedded.training.control import Controlled, ControlRecipe, build_control
@@ -63,6 +63,11 @@ def test_channels_by_the_formula() -> None:
         expected += [math.prod(math.sin(t) for t in turns), (x * y + y * z + z * x) / 3]
     assert here == pytest.approx(expected, abs=1e-5)
     assert made[0, 3, 0, 1] == 0.25
+    small = averaged(normals, coverage, place, 2)
+    assert small[1].item() == pytest.approx(2.25 / 4)
+    # Means over what is covered: places of the first pixel (whole), the second (a quarter) and the last (whole).
+    assert small[2][0, :, 0, 0].tolist() == pytest.approx([0.1 / 2.25, -0.5 / 2.25, 0.3 / 2.25])
+    assert small[0][0, :, 0, 0].tolist() == pytest.approx([0.6, 0.0, 0.8])
 
 
 def test_patterned_objects_keep_the_held_out_out_and_lie_where_they_say() -> None:
@@ -99,11 +104,11 @@ def test_folders_are_drawn_from_by_share_and_reopened(shards: Path, tmp_path: Pa
     assert not len(PositionedShards(data))  # shards without positions are left out
     one = PositionedShards(shards)
     stored = torch.from_numpy(one.shards[0].albedo[5, ..., 3] / np.float32(255))
-    assert torch.equal(geometry_at([one.place(5)])[0, 3], stored)
+    assert torch.equal(geometry_at(1, [one.place(5)])[0, 3], stored)
 
 
 def test_it_begins_without_a_say_and_only_it_learns(shards: Path, prior: PixelPrior, tmp_path: Path) -> None:
-    network = build_control(prior.network, 1)
+    network = build_control(prior.network)
     assert torch.equal(network.conv_in.weight, prior.network.conv_in.weight)
     folder = GeometryFolder([PositionedShards(shards)], [1.0])
     seen = folder.draw(4, np.random.default_rng(1))
@@ -124,7 +129,7 @@ def test_it_begins_without_a_say_and_only_it_learns(shards: Path, prior: PixelPr
                                                            for f, n in (("labels", 2), ("tokens", 3), ("mask", 2)))))
     assert (told - plain).abs().max() > 1e-4
     torch.testing.assert_close(twice[:2], twice[2:])
-    again = Trainer(ControlRecipe(prior, build_control(prior.network, 1)), folder, tmp_path / "run",
+    again = Trainer(ControlRecipe(prior, build_control(prior.network)), folder, tmp_path / "run",
                     LoopSettings(batch=4, warmup=1), CPU)  # fmt: skip
     assert again.step == 3 and again.shards.names == folder.names
 
@@ -134,7 +139,7 @@ def test_a_narrower_embedding_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(control, "FIT_STEPS", 150)
     torch.manual_seed(1)
     unet = build_network(NetworkSize((16, 32), 1, (False, True), 96), 4, 8, SIZE)
-    made = control.control_like(unet.config, 1)
+    made = control.control_like(unet.config)
     untaught = control.fit_embedding.__globals__["_time_projections"](made)[0].weight.clone()
     assert control.fit_embedding(made, unet) < 0.5
     assert not torch.equal(control.fit_embedding.__globals__["_time_projections"](made)[0].weight, untaught)
@@ -142,7 +147,7 @@ def test_a_narrower_embedding_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_latent_one_may_begin_as_a_pixel_one(shards: Path, prior: PixelPrior, tmp_path: Path,
                                                monkeypatch: pytest.MonkeyPatch) -> None:
-    network = build_control(prior.network, 1)
+    network = build_control(prior.network)
     Trainer(ControlRecipe(prior, network), GeometryFolder([PositionedShards(shards)], [1.0]), tmp_path / "run",
             LoopSettings(batch=2, warmup=1), CPU).run(steps=1)
     torch.manual_seed(2)
@@ -157,7 +162,7 @@ def test_a_latent_one_may_begin_as_a_pixel_one(shards: Path, prior: PixelPrior, 
 
 
 def test_an_exported_one_is_what_priors_read(prior: PixelPrior, tmp_path: Path) -> None:
-    network = build_control(prior.network, 1)
+    network = build_control(prior.network)
     replace_folder(tmp_path / "controlnet", lambda folder: _save(network.half(), folder, "a card\n"))
     assert isinstance(ControlNetModel.from_pretrained(tmp_path / "controlnet"), ControlNetModel)
     assert (tmp_path / "controlnet" / "README.md").read_text() == "a card\n"
