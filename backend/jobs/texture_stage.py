@@ -19,11 +19,12 @@ from backend.geometry.bake import TexelMap, dilate, to_bytes
 from backend.geometry.mesh import Mesh
 from backend.jobs.coarse import hash_grid_config
 from backend.jobs.fine import render_surface
-from backend.jobs.guide import Guide, Opinion, Voice
+from backend.jobs.guide import Guide, Opinion, Seen, Voice
 from backend.jobs.presets import Preset
 from backend.jobs.previews import Previews
 from backend.jobs.stage import Stage
 from backend.jobs.views import sample_cameras
+from backend.render.cameras import Cameras
 from backend.render.raster import Rasteriser
 
 COLOUR_CHUNK = 1 << 17  # points per call of the field
@@ -70,11 +71,15 @@ class TextureStage(Stage[tuple[Guide, Opinion]]):
         guide, settings = (self.broad, self.preset.coarse) if early else (self.sharp, self.preset.fine)
         cameras = sample_cameras(settings.camera, settings.views, settings.pixels, self.generator)
         cameras = cameras.to(self.vertices.device)
-        seen = render_surface(self.texture, self.vertices, self.faces, cameras, self.rasteriser)
+        seen = self.seen(cameras)
         images = guide.pack(seen, 0.5)
         # Weaker jobs begin where the noise leaves more of what is there.
         opinion = guide.judge(images, guide.view(cameras, None), 1.0 - self.strength * (1.0 - self.share))
         return opinion.loss, (guide, opinion)
+
+    def seen(self, cameras: Cameras) -> Seen:
+        """The textured mesh from these cameras."""
+        return render_surface(self.texture, self.vertices, self.faces, cameras, self.rasteriser)
 
     @torch.no_grad()
     def baked(self, texels: TexelMap) -> NDArray[np.uint8]:
