@@ -20,6 +20,7 @@ from torch import Tensor
 
 from backend.avatar.body import AXES, CAVITY, EYE, HAND, LOCALS, TONGUE, BodyAsset, body_asset
 from backend.geometry.mesh import vertex_normals
+from backend.rigging.transfer import skeleton_of
 from protocol.skeleton import Skeleton
 
 TALL = 1.7  # metres; the size in which all numbers here are meant
@@ -31,10 +32,12 @@ MOVING = (
 )
 """Joints with a rotation of their own; fingers follow the hand."""
 STIFF = {
-    "Hips": 0.3, "Spine": 4.0, "Spine1": 4.0, "Spine2": 4.0, "Neck": 3.0, "Head": 3.0, "Shoulder": 4.0, "Arm": 0.3,
-    "ForeArm": 1.0, "Hand": 3.0, "UpLeg": 1.0, "Leg": 1.0, "Foot": 2.0, "ToeBase": 6.0,
+    "Hips": (0.3, 0.3, 0.3), "Spine": (4, 4, 4), "Spine1": (4, 4, 4), "Spine2": (4, 4, 4), "Neck": (3, 3, 3),
+    "Head": (3, 3, 3), "Shoulder": (4, 4, 4), "Arm": (0.3, 0.3, 0.3), "ForeArm": (1, 1, 1), "Hand": (3, 3, 3),
+    "UpLeg": (1, 2, 4), "Leg": (1, 20, 20), "Foot": (2, 6, 6), "ToeBase": (6, 12, 12),
 }
-"""How much more the prior holds a joint than an average one."""
+"""How much the prior holds a joint against turning about X, Y and Z; knees and ankles are hinges about X, or shins cross
+over to the other foot where legs are close together."""
 USUAL = (0.4, 0.68, 0.5, 0.5, 0.5, 0.15)  # sliders in the order of AXES: an ordinary adult
 HOLD = 0.002  # weight of the priors on sliders and stiff joints
 LOOSE = 0.2  # of that, for arms and legs
@@ -196,7 +199,7 @@ def descend(body: Model, state: State, surface: Surface, steps: int, scales: tup
     goal = torch.tensor(surface.points, dtype=torch.float32)
     facing = torch.tensor(surface.normals, dtype=torch.float32)
     tree = cKDTree(surface.points)
-    stiff = torch.tensor([STIFF[name.removeprefix("Left").removeprefix("Right")] for name in MOVING])[:, None]
+    stiff = torch.tensor([STIFF[name.removeprefix("Left").removeprefix("Right")] for name in MOVING])
     pull = [(name, torch.tensor(markers[name], dtype=torch.float32)) for name in sorted(markers)]
     usual = torch.logit(torch.tensor(USUAL))
     value = np.inf
@@ -299,8 +302,9 @@ def _marked(name: str, place: Tensor, heads: Tensor, tails: Tensor) -> Tensor:
 
 
 def _skeleton(body: Model, values: dict[str, float], heads: Tensor, tails: Tensor, turns: Tensor) -> Skeleton:
-    rest = body.asset.evaluate({name: min(max(value, 0.0 if name in AXES else -1.0), 1.0)
-                                for name, value in values.items()}).rest[:, :3, :3]
+    """The fitted body's joints as they stand; frames turned with their bones."""
+    rest = skeleton_of(body.asset.evaluate({name: min(max(value, 0.0 if name in AXES else -1.0), 1.0)
+                                            for name, value in values.items()})).rotations
     frames = turns.numpy().astype(np.float64)[body.follows] @ rest
     return Skeleton(heads.numpy(), tails.numpy(), frames.astype(np.float32),
                     body.asset.parents.astype(np.int16), body.asset.names)

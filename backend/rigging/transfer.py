@@ -22,6 +22,7 @@ from scipy.spatial import cKDTree
 from backend.avatar.body import CAVITY, EYE, TONGUE, Body
 from backend.geometry.mesh import Mesh, vertex_normals
 from backend.rigging.bind import adjacency, smooth, strongest
+from backend.rigging.bones import frame
 from protocol.errors import BadRequest
 from protocol.skeleton import Skeleton, Weights
 
@@ -45,10 +46,13 @@ class Looked:
 
 
 def skeleton_of(body: Body) -> Skeleton:
-    """The body's joints at rest."""
+    """The body's joints at rest, all with y along the bone: the root gets a frame that points along it, as artists
+    expect; the asset's own is the identity."""
     asset = body.asset
+    turns = np.array(body.rest[:, :3, :3])
+    turns[0] = frame(np.asarray(body.tails[0] - body.heads[0], np.float64))
     return Skeleton(np.asarray(body.heads, np.float32), np.asarray(body.tails, np.float32),
-                    np.asarray(body.rest[:, :3, :3], np.float32), asset.parents.astype(np.int16), asset.names)
+                    turns.astype(np.float32), asset.parents.astype(np.int16), asset.names)
 
 
 def bind(body: Body, mesh: Mesh, transforms: NDArray[np.floating] | None = None,
