@@ -77,7 +77,7 @@ def edit(spec: EditSpec, context: JobContext) -> MeshResult:
         given = read_edit(context.inputs, notes)
     previews = Previews(context, preset.preview_every, 1.0, given.frame.back)
     with watch.stage("read the prompt", spec.prompt):
-        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec)
+        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec, plan)
     work = _Work(spec, preset, plan, seed, context, watch, notes, previews, rasteriser, broad, sharp, given)
     asset, vertices, facts = work.retexture() if spec.reshape == 0 else work.reshape(saved)
     with watch.stage("deliver", "taking its picture"):

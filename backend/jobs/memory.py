@@ -2,8 +2,8 @@
 """Whether a job fits a device, and how, decided before anything is loaded.
 
 The plan names what gives way, in this order: text encoders are let go once the prompt is read, or read it on the CPU; a
-step looks through its views in several turns (the same gradient, a little slower, see `stage.Stage`); the two images of
-guidance pass through the network one after the other. What a job asks of the networks comes from `priors.footprint`,
+step looks through its views in several turns (the same gradient, a little slower, see `stage.Stage`); the branches
+of guidance pass through the network one after the other. What a job asks of the networks comes from `priors.footprint`,
 what it asks of fields and renderers from the sizes in its preset and the figures below.
 """
 
@@ -39,7 +39,7 @@ class MemoryPlan:
 
     Attributes:
         coarse_turns, fine_turns: of a step.
-        images_at_once: that pass through a prior's network together, 0 for all of a turn.
+        texts_apart: guidance's branches pass through a prior's network one after another.
         keep_text: text encoders stay loaded, so that the next prompt is read at once.
         text_on_device: they read on the device, otherwise on the CPU.
         needed: bytes at the fullest moment. budget: bytes there are.
@@ -47,7 +47,7 @@ class MemoryPlan:
 
     coarse_turns: int
     fine_turns: int
-    images_at_once: int
+    texts_apart: bool
     keep_text: bool
     text_on_device: bool
     needed: int
@@ -63,8 +63,8 @@ class MemoryPlan:
             ways.append("the prompt is read on the CPU")
         if self.coarse_turns > 1 or self.fine_turns > 1:
             ways.append(f"views are looked through in turns ({self.coarse_turns} coarse, {self.fine_turns} fine)")
-        if self.images_at_once:
-            ways.append("images pass through the prior one by one")
+        if self.texts_apart:
+            ways.append("the prior is asked with and without the prompt one after the other")
         if not ways:
             return ""
         return (f"To fit into {self.budget / GB:.1f} GB of memory (it takes about {self.needed / GB:.1f} GB), "
@@ -73,7 +73,7 @@ class MemoryPlan:
     def to_map(self) -> dict[str, object]:
         """For the report."""
         return {
-            "coarse_turns": self.coarse_turns, "fine_turns": self.fine_turns, "images_at_once": self.images_at_once,
+            "coarse_turns": self.coarse_turns, "fine_turns": self.fine_turns, "texts_apart": self.texts_apart,
             "keep_text": self.keep_text, "text_on_device": self.text_on_device, "needed_bytes": self.needed,
             "budget_bytes": self.budget,
         }
@@ -89,7 +89,7 @@ def plan_for(preset: Preset, prior: str, context: JobContext) -> MemoryPlan:
     if budget is None:
         turns, world = round(1 / max(context.memory_share, 1e-3)), context.ranks.world
         coarse, fine = (min(turns, max(stage.views // world, 1)) for stage in (preset.coarse, preset.fine))
-        return MemoryPlan(coarse, fine, 0, True, True, 0, 0)
+        return MemoryPlan(coarse, fine, False, True, True, 0, 0)
     dtype = best_dtype(context.device)
     folders = [catalog.locate(prior, role) for role in ("coarse", "fine")]
     broad = footprint(folders[0], dtype)
@@ -123,16 +123,16 @@ def plan(
                      fine=replace(preset.fine, views=-(-preset.fine.views // world)))
     best = 0
     for keep_text in ((True, False) if on_device else (False,)):
-        for one_by_one in (False, True):
+        for apart in (False, True):
             held = weights + (text if keep_text else 0)
-            first = [(turns, held + coarse_bytes(preset.coarse, broad, turns, one_by_one)) for turns in coarse]
-            second = [(turns, held + fine_bytes(preset.fine, sharp, turns, one_by_one)) for turns in fine]
+            first = [(turns, held + coarse_bytes(preset.coarse, broad, turns, apart)) for turns in coarse]
+            second = [(turns, held + fine_bytes(preset.fine, sharp, turns, apart)) for turns in fine]
             best = max(first[-1][1], second[-1][1])
             fits = [next((one for one in ways if one[1] <= usable), None) for ways in (first, second)]
             if fits[0] is None or fits[1] is None or (keep_text and (fits[0][0] > 1 or fits[1][0] > 1)):
                 continue  # the text encoders go before the views are parted
             needed = max(fits[0][1], fits[1][1], weights + (text if on_device else 0)) + CONTEXT
-            return MemoryPlan(fits[0][0], fits[1][0], int(one_by_one), keep_text, on_device, needed, budget)
+            return MemoryPlan(fits[0][0], fits[1][0], apart, keep_text, on_device, needed, budget)
     least = int((best + CONTEXT) / (1 - RESERVE))
     raise OutOfMemory(
         f"The preset {preset.name} with {broad.name}{'' if sharp is broad else f' and {sharp.name}'} needs at least "
@@ -142,30 +142,30 @@ def plan(
     )
 
 
-def coarse_bytes(settings: Coarse, prior: Footprint, turns: int, one_by_one: bool = False) -> int:
+def coarse_bytes(settings: Coarse, prior: Footprint, turns: int, apart: bool = False) -> int:
     """What a step of the coarse stage takes besides the prior's weights."""
     views = -(-settings.views // turns)
     samples = views * settings.pixels**2 * settings.samples * OCCUPIED
     render = samples * _point(settings.grid) * LIT
     return int(COPIES * _table(settings.grid) + render) + _prior(
-        prior, views, settings.guidance, one_by_one)
+        prior, views, settings.guidance, apart)
 
 
-def fine_bytes(settings: Fine, prior: Footprint, turns: int, one_by_one: bool = False) -> int:
+def fine_bytes(settings: Fine, prior: Footprint, turns: int, apart: bool = False) -> int:
     """The same of the fine stage."""
     views = -(-settings.views // turns)
     pixels = views * settings.pixels**2
     render = pixels * (PIXEL + COVERED * _point(settings.detail_grid))
     return int(COPIES * _table(settings.detail_grid) + CELL * settings.tetrahedra**3 + render) + _prior(
-        prior, views, settings.guidance, one_by_one)
+        prior, views, settings.guidance, apart)
 
 
-def _prior(prior: Footprint, views: int, guidance: Guidance, one_by_one: bool) -> int:
+def _prior(prior: Footprint, views: int, guidance: Guidance, apart: bool) -> int:
     """Encoding and the network's passes do not happen at the same time."""
     branches = 2 * BRANCHES if guidance.perp_neg else BRANCHES
-    network = prior.network * (1 if one_by_one else branches * views)
+    network = prior.network * views * (1 if apart else branches)
     learning = prior.learning * views if guidance.form == "variational" else 0
-    return max(network, learning, prior.encode * (1 if one_by_one else views), prior.decode)
+    return max(network, learning, prior.encode * views, prior.decode)
 
 
 def _table(grid: HashGridSize) -> int:

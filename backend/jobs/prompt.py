@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import platformdirs
+import torch
 
 from backend.identity.speaking import learned_words, silent, speaking
 from backend.identity.style import styled
 from backend.jobs.context import JobContext
 from backend.jobs.guide import Voice
+from backend.jobs.memory import MemoryPlan
 from backend.priors import catalog
 from backend.priors.base import Prior
 from backend.priors.embedded import EmbeddedPrior, sentence_encoder
@@ -36,15 +38,19 @@ class Notes:
 
 
 def read_prompt(
-    prompt: str, negative_prompt: str, prior: str, context: JobContext, notes: Notes, spec: GeneratingSpec | None = None
+    prompt: str, negative_prompt: str, prior: str, context: JobContext, notes: Notes,
+    spec: GeneratingSpec | None = None, plan: MemoryPlan | None = None,
 ) -> tuple[Voice, Voice]:
     """The prior of each stage with the prompt read: (coarse, fine). They may be one and the same.
 
     They understand the learned words that came in with the job and keep to the style of its picture, as strongly as
-    `spec` says (as they are, without one).
+    `spec` says (as they are, without one). plan: how they are to share the device's memory.
     """
     broad = load_prior(prior, "coarse", context)
     sharp = load_prior(prior, "fine", context)
+    for one in (broad, sharp):
+        one.texts_apart = plan is not None and plan.texts_apart
+        one.read_text_on(torch.device("cpu") if plan is not None and not plan.text_on_device else context.device)
     broad, sharp = taught((broad, sharp), prior, prompt, negative_prompt, context, notes, spec)
     if isinstance(broad, EmbeddedPrior):
         known = nearest_known(prompt, sentence_encoder(cache_folder()))
@@ -52,7 +58,11 @@ def read_prompt(
         if not known.sure:
             notes.add(known.sentence())
     first = Voice(broad, PromptBook(broad, prompt, negative_prompt))
-    return first, first if sharp is broad else Voice(sharp, PromptBook(sharp, prompt, negative_prompt))
+    second = first if sharp is broad else Voice(sharp, PromptBook(sharp, prompt, negative_prompt))
+    if plan is not None and not plan.keep_text:
+        broad.release_text()
+        sharp.release_text()
+    return first, second
 
 
 def taught(

@@ -46,7 +46,7 @@ def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
     rasteriser = choose_rasteriser(context.device)
 
     with watch.stage("read the prompt", spec.prompt):
-        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec)
+        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec, plan)
     with watch.stage("coarse", "finding the shape") as tell:
         stage = CoarseStage(preset.coarse, broad.prior, broad.book, context.device, seed, context.ranks,
                             plan.coarse_turns)

@@ -109,12 +109,14 @@ class Prior(ABC):
         traits: what it is; see `PriorTraits`.
         noise: its noise levels and prediction type.
         device, dtype: of its networks. Images, noisy samples and predictions are float32 whatever the dtype.
+        texts_apart: the branches of guidance pass through the network one after another; takes less memory.
     """
 
     traits: PriorTraits
     noise: NoiseSchedule
     device: torch.device
     dtype: torch.dtype
+    texts_apart: bool = False
 
     @property
     def num_timesteps(self) -> int:
@@ -131,6 +133,10 @@ class Prior(ABC):
 
     def release_text(self) -> None:
         """Frees the text encoder where it is large; known prompts stay embedded, new ones load it again."""
+        return
+
+    def read_text_on(self, device: torch.device) -> None:
+        """Where a large text encoder reads prompts from now on."""
         return
 
     @abstractmethod
@@ -163,6 +169,8 @@ class Prior(ABC):
         self, x_t: Tensor, t: Tensor, texts: Sequence[TextEmbedding], view: ViewCondition | None = None
     ) -> list[Prediction]:
         """The belief under each of several texts (with and without condition, say) in one forward pass."""
+        if self.texts_apart and len(texts) > 1:
+            return [self.predict_branches(x_t, t, [text], view)[0] for text in texts]
         branches, count = len(texts), len(x_t)
         if self.traits.knows_camera and view is None:
             raise ValueError(f"{self.traits.name} knows the camera, so it must be told the views")

@@ -77,5 +77,5 @@ def load(
         channels="rgba" if channels == 4 else "rgb",
         latent_shape=codec.latent_shape,
     )
-    reader = TextReader(traits.name, revision, lambda: _T5(folder, device, dtype), device, dtype)
+    reader: TextReader = TextReader(traits.name, revision, lambda: _T5(folder, reader.reads_on, dtype), device, dtype)
     return DeepFloydPrior(traits, noise_from_scheduler(pipeline.scheduler, device), unet, codec, reader, pipeline)

@@ -35,7 +35,10 @@ class EmbeddedPrior(UNetPrior):
     """Our own prior. Its class embedding reads 395 numbers: 11 of the view, 384 of the sentence."""
 
     def release_text(self) -> None:
-        """MiniLM is shared with everything that reads prompts, and small: it stays."""
+        """MiniLM is shared with everything that reads prompts, and small: it stays,"""
+
+    def read_text_on(self, device: torch.device) -> None:
+        """and stays where it is."""
 
     def conditioning(self, x_t: Tensor, text: TextEmbedding, view: ViewCondition | None) -> dict[str, Any]:
         if view is None or text.pooled is None:

@@ -146,8 +146,8 @@ def load(
         latent_shape=codec.latent_shape,
         latent_scale=codec.latent_scale,
     )
-    reader = _PipelineReader(pipeline, traits.name, revision,
-                             lambda: _PipelineText(pipeline, folder, device, dtype, is_xl), device, dtype)
+    reader: TextReader = _PipelineReader(pipeline, traits.name, revision,
+                             lambda: _PipelineText(pipeline, folder, reader.reads_on, dtype, is_xl), device, dtype)
     kind = StableDiffusionXLPrior if is_xl else StableDiffusionPrior
     prior = kind(traits, noise_from_scheduler(pipeline.scheduler, device), unet, codec, reader, pipeline)
     if control is None and (folder / FOLDER).is_dir():

@@ -82,6 +82,9 @@ class TextReader:
         load: makes the network; called again if a new prompt comes after `release`.
         device, dtype: of the embeddings handed out; the cache itself stays in float32 on the CPU.
         cache: shared between readers if given.
+
+    Attributes:
+        reads_on: device that the network is put on when it is loaded the next time; `load` looks here.
     """
 
     def __init__(
@@ -97,7 +100,7 @@ class TextReader:
         self.revision = revision
         self.loads = 0
         self._load = load
-        self._device = device
+        self._device = self.reads_on = device
         self._dtype = dtype
         self._network: TextNetwork | None = None
         self._cache = EmbeddingCache() if cache is None else cache
@@ -117,6 +120,12 @@ class TextReader:
             self._network = self._load()
             self.loads += 1
         return self._network
+
+    def move(self, device: torch.device) -> None:
+        """Prompts are read on another device from now on."""
+        if device != self.reads_on:
+            self.release()
+            self.reads_on = device
 
     def release(self) -> None:
         """Frees the network; what was read stays known."""

@@ -61,6 +61,9 @@ class UNetPrior(Prior):
     def release_text(self) -> None:
         self.read.release()
 
+    def read_text_on(self, device: torch.device) -> None:
+        self.read.move(device)
+
     def encode(self, images: Tensor, cheap: bool = False) -> Tensor:
         return self.codec.encode(images, cheap)
 

@@ -113,3 +113,39 @@ def test_linear_stand_in_is_exact_for_a_linear_encoder() -> None:
         codec.encode(batch, cheap).pow(3).sum().backward()
         gradients.append(batch.grad)
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-3, atol=1e-5)
+
+
+def test_branches_asked_one_after_another_answer_the_same(public_folders) -> None:
+    from backend.priors import catalog
+
+    prior = catalog.load(str(public_folders["sd1"]), "fine", "cpu", torch.float32)
+    x_t, t = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([100, 700])
+    texts = [prior.embed([""]), prior.embed(["a red cube"])]
+    seen: list[int] = []
+    inside = prior.network
+    prior.network = lambda x, *rest: seen.append(len(x)) or inside(x, *rest)  # type: ignore[method-assign]
+    together = prior.predict_branches(x_t, t, texts)
+    prior.texts_apart = True
+    apart = prior.predict_branches(x_t, t, texts)
+    assert seen == [4, 2, 2]
+    for one, other in zip(together, apart, strict=True):
+        assert torch.allclose(one.eps, other.eps, atol=1e-5) and torch.allclose(one.x0, other.x0, atol=1e-4)
+
+
+def test_a_text_encoder_moves_and_reads_the_same_words(public_folders) -> None:
+    from backend.priors import catalog
+
+    for family in ("sd1", "if"):
+        if family not in public_folders:
+            continue
+        prior = catalog.load(str(public_folders[family]), "coarse", "cpu", torch.float32)
+        before = prior.embed(["a red cube"]).tokens
+        reader = prior.read  # type: ignore[attr-defined]
+        assert reader.is_loaded
+        prior.release_text()
+        assert not reader.is_loaded
+        assert torch.equal(prior.embed(["a red cube"]).tokens, before) and not reader.is_loaded
+        prior.embed(["a side view"])
+        assert reader.is_loaded and reader.loads == 2
+        prior.read_text_on(torch.device("meta"))  # any other device: what is loaded goes
+        assert not reader.is_loaded and reader.reads_on == torch.device("meta")
