@@ -20,7 +20,7 @@ bl_info = {
 
 SCRIPTING = (
     "Handle", "generate", "variations", "texture", "edit", "inpaint", "remove", "segment", "learn", "learned", "avatar",
-    "submit", "again", "bring", "take_up", "batch_file",
+    "rig", "animate", "submit", "again", "bring", "take_up", "batch_file",
 )
 """What scripts find at the top of the package; loaded when first asked for, because it needs Blender."""
 

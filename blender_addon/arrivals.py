@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import compat, filemark, kinds, preferences, wire
-from .apply import preview
+from .apply import action, preview
 from .apply.image import BrokenImage
 from .apply.mesh import BrokenMesh
 from .apply.placement import object_name
@@ -60,6 +60,13 @@ class Arrivals:
             log.warning("a preview of job %s was left out: %s", job.id, error)
         else:
             job.epoch = self.epoch
+
+    def motion(self, job: Job, update: Any) -> None:
+        """Play what there is of a motion, on an armature that is there already, unless the artist wants none."""
+        if not job.target or not preferences.settings().show_preview:
+            return
+        if job.file == filemark.current() and not compat.hands_full():
+            action.preview(job.id, job.target, job.options, update.motion)
 
     def result(self, job: Job, outcome: Any) -> None:
         """A result is here, whole: keep a copy, then bring it into its file when that is open and nobody's hands are
@@ -123,6 +130,7 @@ class Arrivals:
     def failed(self, job: Job, error: Exception) -> None:
         """A job has ended without a result that could be used."""
         preview.remove(job.id)
+        action.discard(job.id)
         if not job.over:
             self._jobs.failed(job, error, self._clock())
         record = self._history.get(job.id)

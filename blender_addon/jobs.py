@@ -88,6 +88,12 @@ class Job:
         return WORDS.get(self.state, self.state.lower())
 
     @property
+    def confidence(self) -> float:
+        """How sure the worker was of what it found, 0..1."""
+        found = self.report.get("confidence", 1.0)
+        return min(max(float(found), 0.0), 1.0) if isinstance(found, (int, float)) else 1.0
+
+    @property
     def nearest_known(self) -> list[str]:
         """What the prior knows that comes nearest to a prompt outside its knowledge, best first; empty for one inside.
 
@@ -169,7 +175,7 @@ class JobTable:
                 job.began = now
         elif isinstance(update, kinds.PreviewImage):
             job.pictures += 1
-        elif isinstance(update, kinds.PreviewMesh):
+        elif isinstance(update, (kinds.PreviewMesh, kinds.PreviewMotion)):
             job.previews += 1
             if job.first_preview is None:
                 job.first_preview = now
@@ -238,7 +244,7 @@ class Watchers:
 
 
 def latest_previews(updates: list[Any]) -> list[Any]:
-    """The updates without preview meshes and pictures that a later one of the same job replaces anyway."""
-    kinds = (wire.updates.PreviewMesh, wire.updates.PreviewImage)
+    """The updates without previews that a later one of the same job replaces anyway."""
+    kinds = (wire.updates.PreviewMesh, wire.updates.PreviewImage, wire.updates.PreviewMotion)
     last = {(type(one), one.job): index for index, one in enumerate(updates) if isinstance(one, kinds)}
     return [one for index, one in enumerate(updates) if not isinstance(one, kinds) or last[type(one), one.job] == index]

@@ -16,14 +16,26 @@ import bpy
 import numpy as np
 
 from . import wire
+from .apply import action, armature, learned, result
 from .apply import editing as edited
 from .apply import inpainting as inpainted
-from .apply import learned, result
 from .apply import painting as painted
 from .apply import removing as removed
 from .apply import selecting as selected
 from .apply import variations as varied
-from .capture import editing, inpainting, learning, meshes, painting, pictures, removing, text
+from .capture import (
+    editing,
+    figure,
+    inpainting,
+    learning,
+    meshes,
+    motion,
+    painting,
+    pictures,
+    removing,
+    skeleton,
+    text,
+)
 
 GEOMETRY = ("vertices", "faces", "uvs")
 """Inputs that a result without a mesh lies on."""
@@ -152,7 +164,7 @@ KINDS = (
         description="Take the selected piece away and close the surface and its texture over it",
         icon="MOD_BOOLEAN",
         settings=("selection", "closing", "preset", "seed"),
-        more=("prompt", "prior", "patch_views"),
+        more=("prior", "patch_views"),
         spec=removing.spec_from,
         deliver=removed.deliver,
         inputs=removing.inputs,
@@ -174,6 +186,47 @@ KINDS = (
         found=lambda name, options: name,
         anytime=True,
         aliases={"method": "learn_method"},
+    ),
+    Kind(
+        kind="avatar",
+        label="Avatar",
+        description="Make a person from a sentence, with a skeleton and, where wanted, a motion",
+        icon="OUTLINER_OB_ARMATURE",
+        settings=("prompt", "motion", "preset", "height_metres", "place", "seed"),
+        more=("negative_prompt", "prior", "effort", "texture_size", "seconds", "picture", "object_name", "collection"),
+        prompt="Type who it is into Prompt",
+        uses_picture=True,
+        spec=figure.spec_from,
+        deliver=armature.deliver_avatar,
+    ),
+    Kind(
+        kind="rig",
+        label="Rig",
+        description="Give the selected mesh a skeleton that moves it",
+        icon="ARMATURE_DATA",
+        settings=("creature", "naming"),
+        more=("front", "fingers"),
+        spec=skeleton.rig_spec_from,
+        deliver=armature.deliver,
+        inputs=skeleton.rig_inputs,
+        options=skeleton.rig_options,
+        target=meshes.target,
+        keeps=GEOMETRY,
+    ),
+    Kind(
+        kind="animate",
+        label="Animate",
+        description="Move the selected armature, or the one of the selected mesh, as a sentence says",
+        icon="POSE_HLT",
+        settings=("prompt", "seconds", "loop", "root_mode", "seed"),
+        more=("style", "mirror", "animate_method", "prior", "bone_map"),
+        prompt="Type what it does into Prompt",
+        spec=motion.spec_from,
+        deliver=action.deliver,
+        inputs=motion.inputs,
+        options=motion.options,
+        target=motion.target,
+        aliases={"method": "animate_method"},
     ),
     Kind(
         kind="variations",

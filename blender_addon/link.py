@@ -302,6 +302,8 @@ class Link:
             self.history.set_picture(job.id, update.png)
         elif isinstance(update, say.PreviewMesh):
             self.arrivals.preview(job, update)
+        elif isinstance(update, say.PreviewMotion):
+            self.arrivals.motion(job, update)
         elif isinstance(update, say.JobFinished):
             self.arrivals.result(job, kinds.completed(job.spec.kind, update.result, self.inputs_of(job.id)))
         elif isinstance(update, say.JobFailed):

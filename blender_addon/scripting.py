@@ -239,6 +239,31 @@ def learned() -> list[str]:
     return [one.word for one in identities.mine().all()]
 
 
+def rig(item: Any, **settings: Any) -> Handle:
+    """Ask for a skeleton that moves an object; returns at once. `wait` gives the armature.
+
+    settings: those of `protocol.specs.RigSpec`. Markers that were placed for the object go in.
+    """
+    from .capture import skeleton
+
+    meshes.check(item)
+    options = skeleton.rig_options(bpy.context, bpy.context.scene.maquette, item.name, None)
+    return _ask("rig", item.name, settings, options)
+
+
+def animate(item: Any, prompt: str, **settings: Any) -> Handle:
+    """Ask for a motion of an armature (`bpy.types.Object`) from a sentence; returns at once. `wait` gives the armature.
+
+    settings: those of `protocol.specs.AnimateSpec`; fps is the scene's by default.
+    """
+    from .capture import figure, motion
+
+    scene = bpy.context.scene
+    options = motion.options(bpy.context, scene.maquette, item.name, None)
+    values = {"prompt": prompt, "fps": round(figure.frames_a_second(scene), 6), **settings}
+    return _ask("animate", item.name, values, options)
+
+
 def avatar(prompt: str, *, place: str | Sequence[float] = "ORIGIN", **settings: Any) -> Handle:
     """Ask for a figure made from a sentence; returns at once. Raises UnknownKind where this version cannot do it."""
     _entry("avatar", "make avatars")
@@ -253,7 +278,7 @@ def _work_on(kind: str, item: Any, values: dict[str, Any], options: dict[str, An
 def _ask(kind: str, target: str, values: dict[str, Any], options: dict[str, Any]) -> Handle:
     """A job of this kind from plain values."""
     entry = _entry(kind, f"do work of the kind {kind}")
-    if target and kind != "edit":  # an edited object is a new one
+    if target and kind not in ("edit", "animate"):  # what they make is new, and has a name of its own
         values = {"name": target[:63], **values}
     spec = wire.specs.spec_from_map(kind, values)
     inputs = entry.inputs(bpy.context, bpy.context.scene.maquette, target, spec, options)

@@ -47,8 +47,9 @@ def picture_spec_from(context: Any, properties: Any, image: Any, seed: int | Non
 
 
 def _spec(properties: Any, name: str, seed: int | None, **rig: Any) -> Any:
-    prompt = prompt_of(properties)
-    if properties.verb in VERBS_WITH_WORDS and not prompt:
+    words = properties.verb in VERBS_WITH_WORDS  # what was typed for something else says nothing about a removal
+    prompt = prompt_of(properties) if words else ""
+    if words and not prompt:
         raise wire.errors.BadRequest("Type what shall be there into Prompt", path="prompt")
     return wire.specs.InpaintSpec(
         verb=properties.verb,

@@ -27,29 +27,35 @@ def check(item: Any) -> None:
     """Raises BadRequest when an object is no mesh that can be worked on."""
     if item.type != "MESH":
         raise wire.errors.BadRequest(f"{item.name} is no mesh", path="target")
-    if item.mode != "EDIT" and len(item.data.polygons) == 0:
+    if len(item.data.polygons) == 0 and not (item.mode == "EDIT" and item.data.total_face_sel):
         raise wire.errors.BadRequest(f"{item.name} has no faces", path="target")
     if item.library is not None or item.data.library is not None:
         raise wire.errors.BadRequest(f"{item.name} is linked from another file; make it local first", path="target")
+
+
+def find(name: str) -> Any:
+    """The mesh object of this name, with what is being edited written back to its mesh: of vertices, faces and
+    selections, while UVs and attributes need `at_rest`. Raises BadRequest."""
+    item = bpy.data.objects.get(name)
+    if item is None or item.type != "MESH":
+        raise wire.errors.BadRequest(f"There is no mesh called {name} any more.", path="target")
+    if item.mode == "EDIT":
+        item.update_from_editmode()
+    check(item)
+    return item
 
 
 @contextlib.contextmanager
 def at_rest(name: str) -> Iterator[Any]:
     """The mesh object of this name; one that is being edited as a copy that is not, because Blender gives no UVs and no
     attributes of a mesh in Edit Mode. Raises BadRequest."""
-    item = bpy.data.objects.get(name)
-    if item is None or item.type != "MESH":
-        raise wire.errors.BadRequest(f"There is no mesh called {name} any more.", path="target")
+    item = find(name)
     if item.mode != "EDIT":
-        check(item)
         yield item
         return
-    item.update_from_editmode()
     still = item.copy()
     still.data = item.data.copy()
     try:
-        if len(still.data.polygons) == 0:
-            raise wire.errors.BadRequest(f"{name} has no faces", path="target")
         yield still
     finally:
         mesh = still.data
@@ -58,7 +64,7 @@ def at_rest(name: str) -> Iterator[Any]:
 
 
 def triangles(mesh: Any, uv_map: str = "") -> dict[str, np.ndarray]:
-    """vertices (V, 3) float32, faces (F, 3) int32 and, where there is a UV map, uvs (3F, 2) float32.
+    """vertices (V, 3) float32, faces (F, 3) int32 and, where there is a UV map, uvs (3F, 2) float32; not in Edit Mode.
 
     uv_map: its name, empty for the active one.
     """
@@ -68,7 +74,7 @@ def triangles(mesh: Any, uv_map: str = "") -> dict[str, np.ndarray]:
     mesh.loop_triangles.foreach_get("vertices", faces)
     arrays = {"vertices": compat.read_positions(mesh), "faces": faces.reshape(-1, 3)}
     layer = mesh.uv_layers.get(uv_map) or mesh.uv_layers.active
-    if layer is not None:
+    if layer is not None and not mesh.is_editmode:
         arrays["uvs"] = np.ascontiguousarray(compat.read_uvs(mesh, layer)[corner_loops(mesh)])
     return arrays
 

@@ -10,7 +10,6 @@ import numpy as np
 
 from .. import wire
 from . import appearance, meshes, pictures, selection
-from .text import prompt_of
 
 
 def spec_from(context: Any, properties: Any, seed: int | None = None) -> Any:
@@ -23,7 +22,6 @@ def spec_from(context: Any, properties: Any, seed: int | None = None) -> Any:
     return wire.specs.RemoveSpec(
         closing=properties.closing,
         views=properties.patch_views,
-        prompt=prompt_of(properties),
         preset=properties.preset,
         prior=properties.prior.strip(),
         seed=properties.seed if seed is None else seed,

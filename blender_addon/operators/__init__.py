@@ -4,9 +4,9 @@
 An operator that cannot run says why in its `poll`, so that Blender shows the reason on the greyed-out button.
 """
 
-from . import cameras, connection, generate, history, jobs, selecting, words
+from . import armatures, cameras, connection, generate, history, jobs, selecting, words
 
 CLASSES = (
-    *generate.CLASSES, *selecting.CLASSES, *words.CLASSES, *jobs.CLASSES, *history.CLASSES, *cameras.CLASSES,
-    *connection.CLASSES, *generate.HANDLERS,
+    *generate.CLASSES, *selecting.CLASSES, *words.CLASSES, *armatures.CLASSES, *jobs.CLASSES, *history.CLASSES,
+    *cameras.CLASSES, *connection.CLASSES, *generate.HANDLERS,
 )

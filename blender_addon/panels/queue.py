@@ -54,6 +54,11 @@ def draw_job(box, context, job) -> None:
     elif job.state == "CANCELLED":
         button = box.operator("maquette.retry", icon="FILE_REFRESH")
         button.job = job.id
+    if job.state == "DONE" and job.report.get("needs_markers"):
+        sure = words.say("Not sure of the joints ({percent}). Markers help", percent=f"{job.confidence:.0%}")
+        parts.paragraph(box, context, sure, icon="INFO", indent=5)
+        button = box.operator("maquette.place_markers", icon="EMPTY_AXIS")
+        button.creature, button.target = str(job.report.get("creature", "")), job.target
     for warning in job.warnings:
         parts.paragraph(box, context, warning, icon="INFO", indent=5)
     if job.nearest_known and not any(job.nearest_known[0] in warning for warning in job.warnings):

@@ -15,6 +15,8 @@ def draw(layout, context, names) -> None:
     properties = context.scene.maquette
     column = None
     for name in names:
+        if name == "prompt" and "verb" in names and properties.verb == "remove":
+            continue  # what surrounds it goes on; no words are needed
         special = SPECIAL.get(name)
         if special is not None:
             column = None
@@ -101,7 +103,24 @@ def draw_pictures(layout, context, properties) -> None:
         row.operator("maquette.forget_word", text="", icon="TRASH").word = one.word
 
 
+def draw_creature(layout, context, properties) -> None:
+    """The kind of skeleton, and markers where it has any."""
+    parts.form(layout).prop(properties, "creature")
+    layout.operator("maquette.place_markers", icon="EMPTY_AXIS")
+
+
+def draw_bone_map(layout, context, properties) -> None:
+    """Which bone plays which part, and what may be done with the armature's Action."""
+    row = layout.row(align=True)
+    row.operator_menu_enum("maquette.bone_map", "name", icon="BONE_DATA")
+    row.operator("maquette.save_bone_map", text="", icon="ADD")
+    row = layout.row(align=True)
+    row.operator("maquette.use_as_clip", icon="ACTION")
+    row.operator("maquette.to_strip", icon="NLA")
+
+
 SPECIAL = {
+    "creature": draw_creature, "bone_map": draw_bone_map,
     "prompt": draw_prompt, "seed": draw_seed, "prior": draw_prior, "selection": draw_selection, "mask": draw_mask,
     "picture": draw_picture, "pictures": draw_pictures,
 }

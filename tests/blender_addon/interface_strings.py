@@ -52,7 +52,7 @@ def in_call(node: ast.Call) -> Iterator[str]:
         for value in keyword(node, "name", "description"):
             yield from forms(value)
     elif name == "Kind":
-        for value in keyword(node, "label", "description"):
+        for value in keyword(node, "label", "description", "prompt"):
             yield from forms(value)
     elif name in DRAWN and not list(keyword(node, "translate")):
         for value in keyword(node, "text", "placeholder"):
@@ -66,7 +66,7 @@ def in_call(node: ast.Call) -> Iterator[str]:
 
 def in_assignment(node: ast.Assign) -> Iterator[str]:
     names = {target.id for target in node.targets if isinstance(target, ast.Name)}
-    if names & {"bl_label", "bl_description", "PLACEHOLDER"}:
+    if names & {"bl_label", "bl_description", "PLACEHOLDER", "HELP", "MAKE"}:
         yield from forms(node.value)
     if isinstance(node.value, ast.Tuple):  # items of an enum: (identifier, name, description, ...)
         for item in node.value.elts:

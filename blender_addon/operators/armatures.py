@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Operators around skeletons and motions: markers to drag, bone maps, Actions as clips and as strips."""
+
+import bpy
+
+from .. import bonemaps, wire, words
+from ..apply import action as actions
+from ..apply import armature
+from ..capture import armatures, meshes, motion
+from ..declared import Reporting
+
+# No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
+
+GUESS = "GUESS"
+_maps: list = []  # Blender keeps no reference to what a callback gives it
+
+
+def _names(self, context):
+    _maps[:] = [(GUESS, words.say("Guess It"), ""), *((name, name, "") for name in bonemaps.names())]
+    return _maps
+
+
+class OnArmature(Reporting):
+    """An operator about the armature that would be animated."""
+
+    @classmethod
+    def poll(cls, context):
+        try:
+            armatures.chosen(context)
+        except wire.errors.MaquetteError as error:
+            cls.poll_message_set(words.say(str(error)))  # type: ignore[attr-defined]
+            return False
+        return True
+
+
+class MAQUETTE_OT_place_markers(Reporting, bpy.types.Operator):
+    bl_idname = "maquette.place_markers"
+    bl_label = "Place Markers"
+    bl_description = "Put markers on the selected mesh; drag them to where they belong and rig it again"
+    bl_options = {"REGISTER", "UNDO"}
+
+    creature: bpy.props.StringProperty(name="Creature", default="")
+    target: bpy.props.StringProperty(name="Object", description="Empty for the active one", default="")
+
+    def execute(self, context):
+        try:
+            item = bpy.data.objects.get(self.target) or bpy.data.objects[meshes.target(context, None)]
+            wanted = self.creature or context.scene.maquette.creature
+            made = armature.place_markers(item, "humanoid" if wanted == "auto" else wanted)
+        except wire.errors.MaquetteError as error:
+            return self.refused(error)
+        self.report({"INFO"}, words.say(f"{len(made)} markers stand around {item.name}; drag them to their places"))
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_bone_map(OnArmature, bpy.types.Operator):
+    bl_idname = "maquette.bone_map"
+    bl_label = "Bone Map"
+    bl_description = "Which bone of the armature plays which part; guessed from names and shape where no map is chosen"
+    bl_options = {"REGISTER", "UNDO"}
+
+    name: bpy.props.EnumProperty(name="Bone Map", items=_names)
+
+    def execute(self, context):
+        try:
+            bonemaps.choose(armatures.chosen(context), "" if self.name == GUESS else self.name)
+        except wire.errors.MaquetteError as error:
+            return self.refused(error)
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_save_bone_map(OnArmature, bpy.types.Operator):
+    bl_idname = "maquette.save_bone_map"
+    bl_label = "Save Bone Map"
+    bl_description = "Save which bone plays which part, as it is guessed now, under a name"
+    bl_options = {"REGISTER"}
+
+    name: bpy.props.StringProperty(name="Name", default="")
+
+    def invoke(self, context, event):
+        self.name = armatures.chosen(context).name
+        return context.window_manager.invoke_props_dialog(self)
+
+    def execute(self, context):
+        try:
+            rig = armatures.chosen(context)
+            bonemaps.save(self.name, bonemaps.of(rig) or bonemaps.guessed(rig))
+            bonemaps.choose(rig, self.name)
+        except wire.errors.MaquetteError as error:
+            return self.refused(error)
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_use_as_clip(OnArmature, bpy.types.Operator):
+    bl_idname = "maquette.use_as_clip"
+    bl_label = "Use as Clip"
+    bl_description = "Let new motions be made of the armature's Action too, or no longer"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context):
+        action = actions.current(armatures.chosen(context))
+        if action is None:
+            self.report({"ERROR"}, words.say("The armature has no Action"))
+            return {"CANCELLED"}
+        action[motion.CLIPS_PROPERTY] = not action.get(motion.CLIPS_PROPERTY, False)
+        return {"FINISHED"}
+
+
+class MAQUETTE_OT_to_strip(OnArmature, bpy.types.Operator):
+    bl_idname = "maquette.to_strip"
+    bl_label = "Push to NLA"
+    bl_description = "Put the armature's Action on a track of its own, to be mixed with others"
+    bl_options = {"REGISTER", "UNDO"}
+
+    repeat: bpy.props.FloatProperty(name="Repeat", default=1.0, min=0.1, max=1000.0)
+
+    def execute(self, context):
+        rig = armatures.chosen(context)
+        action = actions.current(rig)
+        if action is None:
+            self.report({"ERROR"}, words.say("The armature has no Action"))
+            return {"CANCELLED"}
+        actions.to_strip(rig, action, self.repeat)
+        return {"FINISHED"}
+
+
+CLASSES = (
+    MAQUETTE_OT_place_markers, MAQUETTE_OT_bone_map, MAQUETTE_OT_save_bone_map, MAQUETTE_OT_use_as_clip,
+    MAQUETTE_OT_to_strip,
+)
