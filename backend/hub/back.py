@@ -1,33 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The hub's side towards workers: who is there, who holds which lease, and what they report.
 
-A worker is known by a name that is new for each process. Its lease is alive as long as it beats (or, for a process
-of this machine, as long as the process lives and is not stuck). Every report carries the lease's fence; one of an
-older fence is answered with `lease_lost`, and the worker drops what it was doing.
+Every report carries the lease's fence; one of an older fence is answered with `lease_lost`, and the worker drops what
+it was doing. Who is there at all, and who is given up, is the business of `attendance`.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from backend import __version__
 from backend.hub import states
 from backend.hub.accounts import OWNER, Account
+from backend.hub.attendance import SILENT_SECONDS, Attendance, Worker
 from backend.hub.blobs import BlobStore
 from backend.hub.desk import Desk, devices_of, model_of
 from backend.hub.executors import Executor
-from backend.hub.executors.environment import FRESH_PROCESS
 from backend.hub.gate import Gate, revoked
 from backend.hub.pool import Pool, memory_of
 from backend.hub.scheduler import Place
 from backend.hub.shelf import Shelf
-from backend.hub.states import Done, Failure, GivenBack, NoWorker, Paused, Started, WorkerLost
+from backend.hub.states import Done, Failure, GivenBack, Paused, Started
 from backend.hub.store import JobRow
-from backend.hub.streams import Source, Streams
+from backend.hub.streams import Source
 from backend.hub.wire import Gone, Line, Port, Received
 from protocol.errors import (
     LeaseLost,
@@ -35,7 +33,6 @@ from protocol.errors import (
     NotAllowed,
     OutOfMemory,
     QuotaExceeded,
-    TimedOut,
     UnknownBlob,
     UnknownSession,
     UnknownType,
@@ -63,32 +60,7 @@ from protocol.worker_messages import (
 log = logging.getLogger("maquette.hub")
 
 SOFTWARE = f"maquette {__version__}"
-SILENT_SECONDS = 10.0  # without a beat, for a worker whose process cannot be seen from here
-STUCK_SECONDS = 120.0  # without a beat, for a process that is alive: one long call may hold Python's lock
-RETURN_SECONDS = 30.0  # after a restart of the hub, for a worker to come back with its lease
 RESEND_SECONDS = 2.0  # before a lease or a cancel that shows no effect is sent again
-STEP_SECONDS = 900.0  # without a step of its job, for a worker that beats; loading a large prior takes minutes
-TERMINATE_SECONDS = 10.0  # after a cancel, before the process is asked to end (section 9)
-MAX_STILLBORN = 3  # workers in a row that ended before they reported ready, then waiting jobs are told
-KILL_SECONDS = 5.0  # after it was asked to end, before the process is killed
-
-
-@dataclass
-class _Worker:
-    name: str
-    peer: bytes
-    pid: int
-    caps: dict[str, Any]
-    heard: float
-    job: str = ""
-    fence: int = 0
-    told: float = 0.0  # when the lease or the cancel was last sent
-    cancel_at: float | None = None
-    progress: int = -1  # the job's count of steps, and when it last rose
-    moved: float = 0.0
-    key: str = ""  # that all its messages must come from
-    line: Line | None = None
-    streams: Streams = field(default_factory=Streams)
 
 
 class Back:
@@ -106,16 +78,12 @@ class Back:
         self.token = token
         self.epoch = epoch
         self._clock = clock
-        self._workers: dict[str, _Worker] = {}
-        self._by_peer: dict[bytes, _Worker] = {}
         self.pool = Pool(executor, clock)
         self.progress: dict[str, tuple[str, float]] = {}  # stage and fraction of what runs
+        self.attendance = Attendance(port, desk, executor, self.pool, self.progress, clock)
         self.shelf = Shelf(desk.store)
         self.draining = False
-        self._stillborn = 0
-        self._ticked = clock()
-        self._orphans: dict[str, float] = {}  # job whose worker has not come back yet -> when it is given up
-        self._handlers: dict[type[Message], Callable[[_Worker, Any, bytes], None]] = {
+        self._handlers: dict[type[Message], Callable[[Worker, Any, bytes], None]] = {
             Beat: self._beat, WorkerEvent: self._event, WorkerEphemeral: self._ephemeral, Result: self._result,
             Failed: self._failed, Goodbye: self._goodbye, BlobCheck: self._blob_check, BlobPut: self._blob_put,
             BlobGet: self._blob_get, Credit: self._credit, Checkpoint: self._checkpoint, WorkerPaused: self._paused,
@@ -126,14 +94,9 @@ class Back:
         gate.accounts.on_revoked.append(self._lose_keys)
 
     @property
-    def workers(self) -> list[_Worker]:
+    def workers(self) -> list[Worker]:
         """Those that are connected."""
-        return list(self._workers.values())
-
-    def expect_back(self, jobs: list[JobRow]) -> None:
-        """After a restart of the hub: these jobs' workers may come back with their leases."""
-        for job in jobs:
-            self._orphans[job.id] = self._clock() + RETURN_SECONDS
+        return list(self.attendance.by_name.values())
 
     # Messages that come in
 
@@ -148,7 +111,7 @@ class Back:
             if isinstance(message, Ready):
                 self._ready(received, message, account)
                 return
-            worker = self._by_peer.get(peer)
+            worker = self.attendance.by_peer.get(peer)
             if worker is None or worker.key != received.key:
                 raise UnknownSession("The hub does not know this worker.", hint="Report ready again.")
             worker.heard = self._clock()
@@ -173,16 +136,11 @@ class Back:
                 f"A worker of {account.name} cannot be called {message.worker}.",
                 hint=f"Its name must begin with {account.name}-",
             )
-        old = self._workers.get(message.worker)
-        if old is not None:
-            self._by_peer.pop(old.peer, None)
-            old.streams.end_all()
-        worker = _Worker(
+        worker = Worker(
             message.worker, peer, message.pid, dict(message.caps), self._clock(), key=received.key,
             line=Line.of(received.descriptor),
         )
-        self._workers[worker.name], self._by_peer[peer] = worker, worker
-        self._stillborn = 0
+        self.attendance.add(worker)
         self.port.speak(peer, major)
         self.port.try_send(peer, Welcome(major, SOFTWARE, worker.name.encode(), self.epoch), id)
         log.info("worker %s is ready (process %d)", worker.name, worker.pid)
@@ -193,7 +151,7 @@ class Back:
         for job in self.desk.store.jobs_in(states.WITH_WORKER):
             if job.life.worker != worker.name:
                 continue
-            self._orphans.pop(job.id, None)
+            self.attendance.came_back(job.id)
             worker.job, worker.fence, worker.told = job.id, job.life.fence, 0.0
             worker.moved = self._clock()
             self.executor.start(job.id, job.life.fence, worker.name, devices_of(job))
@@ -202,7 +160,7 @@ class Back:
             self.port.try_send(peer, WorkerCancel(message.job, message.fence))
         self.dispatch()
 
-    def _beat(self, worker: _Worker, message: Beat, id: bytes) -> None:
+    def _beat(self, worker: Worker, message: Beat, id: bytes) -> None:
         worker.caps.update(
             state=message.state, memory=message.memory, device_free=message.device_free, warm=list(message.warm)
         )
@@ -218,13 +176,13 @@ class Back:
             else:
                 self._remind(job)
 
-    def _leased(self, worker: _Worker, name: str, fence: int) -> JobRow:
+    def _leased(self, worker: Worker, name: str, fence: int) -> JobRow:
         job = self.desk.store.job(name)
         if job.life.fence != fence or job.life.worker != worker.name or job.life.state not in states.WITH_WORKER:
             raise LeaseLost(f"Job {name} is no longer leased to this worker under fence {fence}.")
         return job
 
-    def _event(self, worker: _Worker, message: WorkerEvent, id: bytes) -> None:
+    def _event(self, worker: Worker, message: WorkerEvent, id: bytes) -> None:
         job = self._leased(worker, message.job, message.fence)
         if message.kind == "started":
             self.pool.began(worker.name, self._slot(worker.name), model_of(job))
@@ -233,18 +191,18 @@ class Back:
             self.desk.warn(job.id, message.fence, message.number, message.text)
         self.port.try_send(worker.peer, Ack(message.job, message.number), id)
 
-    def _ephemeral(self, worker: _Worker, message: WorkerEphemeral, id: bytes) -> None:
+    def _ephemeral(self, worker: Worker, message: WorkerEphemeral, id: bytes) -> None:
         if (message.job, message.fence) == (worker.job, worker.fence):
             if message.kind == "progress":
                 self.progress[message.job] = message.stage, message.fraction
             self.desk.on_ephemeral(message)
 
-    def _ended(self, worker: _Worker, name: str, fence: int) -> bool:
+    def _ended(self, worker: Worker, name: str, fence: int) -> bool:
         """A repeat of a last report that is already written down, or was settled otherwise (a cancel)."""
         job = self.desk.store.job(name)
         return job.life.fence == fence and not job.life.worker
 
-    def _result(self, worker: _Worker, message: Result, id: bytes) -> None:
+    def _result(self, worker: Worker, message: Result, id: bytes) -> None:
         if not self._ended(worker, message.job, message.fence):
             job = self._leased(worker, message.job, message.fence)
             for one in message.arrays:
@@ -258,7 +216,7 @@ class Back:
                 self.desk.apply(job, Done(), message.arrays)
         self._free(worker, message.job, message.fence, id)
 
-    def _failed(self, worker: _Worker, message: Failed, id: bytes) -> None:
+    def _failed(self, worker: Worker, message: Failed, id: bytes) -> None:
         if not self._ended(worker, message.job, message.fence):
             job = self._leased(worker, message.job, message.fence)
             message.error.attempt = job.life.attempt
@@ -267,19 +225,19 @@ class Back:
             self.desk.apply(job, Failure(message.error))
         self._free(worker, message.job, message.fence, id)
 
-    def _paused(self, worker: _Worker, message: WorkerPaused, id: bytes) -> None:
+    def _paused(self, worker: Worker, message: WorkerPaused, id: bytes) -> None:
         if not self._ended(worker, message.job, message.fence):
             self.desk.apply(self._leased(worker, message.job, message.fence), Paused())
         self._free(worker, message.job, message.fence, id)
 
-    def _checkpoint(self, worker: _Worker, message: Checkpoint, id: bytes) -> None:
+    def _checkpoint(self, worker: Worker, message: Checkpoint, id: bytes) -> None:
         job = self._leased(worker, message.job, message.fence)
         if not self.blobs.has(message.hash):
             raise UnknownBlob("The checkpoint was not uploaded.", detail={"hash": message.hash})
         self.shelf.keep_checkpoint(job.id, message.fence, message.number, message.hash, message.size)
         self.port.try_send(worker.peer, Ack(message.job, message.number), id)
 
-    def _free(self, worker: _Worker, job: str, fence: int, id: bytes) -> None:
+    def _free(self, worker: Worker, job: str, fence: int, id: bytes) -> None:
         self.port.try_send(worker.peer, Ack(job), id)
         self.executor.end(job, fence)
         self.progress.pop(job, None)
@@ -288,15 +246,15 @@ class Back:
             self.pool.ended(worker.name)
         self.dispatch()
 
-    def _goodbye(self, worker: _Worker, message: Goodbye, id: bytes) -> None:
+    def _goodbye(self, worker: Worker, message: Goodbye, id: bytes) -> None:
         self.port.try_send(worker.peer, Ack(), id)
-        self._forget(worker)
+        self.attendance.forget(worker)
         if worker.job:
             self.executor.end(worker.job, worker.fence)
             self.desk.apply(self.desk.store.job(worker.job), GivenBack())
         log.info("worker %s leaves: %s", worker.name, message.reason)
 
-    def _blob_check(self, worker: _Worker, message: BlobCheck, id: bytes) -> None:
+    def _blob_check(self, worker: Worker, message: BlobCheck, id: bytes) -> None:
         for digest, size in message.blobs:
             have = self.blobs.begin(digest, size)
             if have == size and self.blobs.has(digest):
@@ -304,15 +262,15 @@ class Back:
             else:
                 self.port.try_send(worker.peer, BlobNeed(digest, have), id)
 
-    def _blob_put(self, worker: _Worker, message: BlobPut, id: bytes) -> None:
+    def _blob_put(self, worker: Worker, message: BlobPut, id: bytes) -> None:
         have = self.blobs.put(message.hash, message.offset, message.size, message.payload[0])
         complete = self.blobs.has(message.hash)
         self.port.try_send(worker.peer, BlobOk(message.hash, have, complete), id)
 
-    def _blob_get(self, worker: _Worker, message: BlobGet, id: bytes) -> None:
+    def _blob_get(self, worker: Worker, message: BlobGet, id: bytes) -> None:
         worker.streams.begin(message, lambda digest: self._source(worker, digest))
 
-    def _source(self, worker: _Worker, digest: bytes) -> Source:
+    def _source(self, worker: Worker, digest: bytes) -> Source:
         """Bytes that the worker's own job needs. Raises UnknownBlob."""
         if worker.job and (
             self.shelf.checkpoint(worker.job)[0] == digest
@@ -321,7 +279,7 @@ class Back:
             return Source.of_file(self.blobs.open(digest), self.blobs.sums(digest))
         raise UnknownBlob("These bytes are no input of the worker's job.", detail={"hash": digest})
 
-    def _credit(self, worker: _Worker, message: Credit, id: bytes) -> None:
+    def _credit(self, worker: Worker, message: Credit, id: bytes) -> None:
         worker.streams.credit(message)
 
     # What goes out
@@ -329,12 +287,12 @@ class Back:
     @property
     def busy(self) -> bool:
         """Whether there is something that can be sent at once, without waiting for a message."""
-        return any(one.streams.ready for one in self._workers.values())
+        return any(one.streams.ready for one in self.attendance.by_name.values())
 
     def pump(self) -> bool:
         """Send inputs as far as the workers' credit goes."""
         moved = False
-        for worker in list(self._workers.values()):
+        for worker in self.workers:
             try:
                 moved |= worker.streams.pump(partial(self.port.send, worker.peer))
             except Gone:
@@ -352,13 +310,13 @@ class Back:
 
     def places(self) -> list[Place]:
         """All connected workers as the scheduler sees them."""
-        return self.pool.places({one.name: (not one.job, one.caps) for one in self._workers.values()})
+        return self.pool.places({one.name: (not one.job, one.caps) for one in self.attendance.by_name.values()})
 
     def _slot(self, worker: str) -> str:
         return next((one.slot for one in self.places() if one.worker == worker), worker)
 
     def _send_lease(self, job: JobRow) -> None:
-        worker = self._workers.get(job.life.worker)
+        worker = self.attendance.by_name.get(job.life.worker)
         if worker is None:
             return
         worker.job, worker.fence, worker.told = job.id, job.life.fence, self._clock()
@@ -379,13 +337,13 @@ class Back:
             self._send_pause(job)
 
     def _send_pause(self, job: JobRow) -> None:
-        worker = self._workers.get(job.life.worker)
+        worker = self.attendance.by_name.get(job.life.worker)
         if worker is not None:
             worker.told = self._clock()
             self.port.try_send(worker.peer, WorkerPause(job.id, job.life.fence))
 
     def _send_cancel(self, job: JobRow) -> None:
-        worker = self._workers.get(job.life.worker)
+        worker = self.attendance.by_name.get(job.life.worker)
         if worker is None:
             return
         worker.told = self._clock()
@@ -397,106 +355,36 @@ class Back:
         """Lease nothing more; workers end after the job at hand, and no new ones come."""
         self.draining = True
         self.executor.drain()
-        for worker in self._workers.values():
+        for worker in self.attendance.by_name.values():
             self.port.try_send(worker.peer, Stop(False))
 
     def save_all(self) -> None:
         """Ask for a checkpoint of everything that runs; the jobs go back into the queue."""
-        for worker in self._workers.values():
+        for worker in self.attendance.by_name.values():
             if worker.job:
                 self.port.try_send(worker.peer, WorkerPause(worker.job, worker.fence))
 
     @property
     def working(self) -> int:
         """How many workers hold a job."""
-        return sum(bool(one.job) for one in self._workers.values())
+        return sum(bool(one.job) for one in self.attendance.by_name.values())
 
     def stop_workers(self) -> None:
         """Ask every worker to give its job back and end."""
-        for worker in self._workers.values():
+        for worker in self.attendance.by_name.values():
             self.port.try_send(worker.peer, Stop(True))
 
     # Time passes
 
     def tick(self) -> None:
-        """Notice workers that ended or fell silent, cancels without effect, and leases nobody came back for."""
+        """Let go of workers that are gone, then see who could work."""
         self.port.tick()
-        now = self._clock()
-        if now - self._ticked > SILENT_SECONDS:  # this process itself stood still (a laptop asleep): hear them first
-            for worker in self._workers.values():
-                worker.heard = now
-        self._ticked = now
-        for name, code in self.executor.ended():
-            if name in self._workers:
-                self._stillborn = 0
-            elif code not in (0, FRESH_PROCESS):  # those ended as they should
-                self._stillborn += 1
-            self._lost(name, _crash(code))
-            if self._stillborn >= MAX_STILLBORN and not self._workers:
-                self._tell_waiting(_crash(code))
-        for worker in list(self._workers.values()):
-            alive = self.executor.alive(worker.name)
-            if now - worker.heard > (STUCK_SECONDS if alive else SILENT_SECONDS):
-                self.executor.cancel(worker.name, 0.0)
-                self._lost(worker.name, WorkerCrashed(
-                    f"The worker was silent for {now - worker.heard:.0f} seconds.", code=LeaseLost.code
-                ))
-            elif worker.job and now - worker.moved > STEP_SECONDS:  # alive, but it gets nowhere
-                self.executor.cancel(worker.name, KILL_SECONDS)
-                self.port.try_send(worker.peer, WorkerCancel(worker.job, worker.fence))
-                self._lost(worker.name, WorkerCrashed(
-                    f"The job made no step for {STEP_SECONDS / 60:.0f} minutes; its worker was ended.",
-                    code=TimedOut.code,
-                ))
-            elif worker.cancel_at is not None and now - worker.cancel_at > TERMINATE_SECONDS:
-                self.executor.cancel(worker.name, KILL_SECONDS)
-        for name, given_up in list(self._orphans.items()):
-            job = self.desk.store.job(name)
-            if job.life.state not in states.WITH_WORKER:
-                del self._orphans[name]
-            elif now > given_up or self.executor.knows_dead(job.life.worker):
-                self.desk.apply(job, WorkerLost(WorkerCrashed(
-                    "The hub was restarted and the job's worker was gone.", code=LeaseLost.code
-                )))
-                del self._orphans[name]
+        self.attendance.tick()
         self.dispatch()
-
-    def _tell_waiting(self, last: MaquetteError) -> None:
-        """No worker comes up: better an error now than a job that waits for ever."""
-        error = WorkerCrashed(
-            f"No worker could be started, {self._stillborn} tries in a row. {last.message}",
-            hint="Run `maquette doctor`; logs/worker-*.log in the hub's data folder have the details.",
-            detail=last.detail,
-        )
-        for job in self.desk.store.jobs_in([states.QUEUED]):
-            self.desk.apply(job, NoWorker(error))
 
     def _lose_keys(self, keys: frozenset[str]) -> None:
         """Keys were revoked: their workers' jobs go to others, and what the workers still send is refused."""
-        for worker in list(self._workers.values()):
+        for worker in self.workers:
             if worker.key in keys:
                 self.port.part(worker.peer, worker.line, Error(revoked()))
-                self._lost(worker.name, WorkerCrashed("The worker's key was revoked.", code=LeaseLost.code))
-
-    def _lost(self, name: str, error: MaquetteError) -> None:
-        worker = self._workers.get(name)
-        for job in self.desk.store.jobs_in(states.WITH_WORKER):
-            if job.life.worker == name:
-                log.warning("job %s lost worker %s: %s", job.id, name, error.message)
-                self.desk.apply(job, WorkerLost(error))
-                self._orphans.pop(job.id, None)
-                self.progress.pop(job.id, None)
-        if worker is not None:
-            self._forget(worker)
-
-    def _forget(self, worker: _Worker) -> None:
-        worker.streams.end_all()
-        self.pool.gone(worker.name)
-        self._workers.pop(worker.name, None)
-        self._by_peer.pop(worker.peer, None)
-
-
-def _crash(code: int) -> MaquetteError:
-    if code < 0:
-        return WorkerCrashed(f"The worker was ended by signal {-code}.", detail={"signal": -code})
-    return WorkerCrashed(f"The worker ended with exit code {code}.", detail={"exit_code": code})
+                self.attendance.lost(worker.name, WorkerCrashed("The worker's key was revoked.", code=LeaseLost.code))

@@ -49,7 +49,8 @@ TICK_SECONDS = 0.25
 CHECKPOINT_SECONDS = 900.0  # protocol reference, section 10
 MESSAGES_A_TURN = 200
 FOR_RAY_WORKERS = (  # that they get from the hub's environment
-    "MAQUETTE_JOBS_MODULE", "MAQUETTE_MOST_JOBS", "MAQUETTE_ALONE_SECONDS", "MAQUETTE_MOTION_FOLDER", "PYTHONPATH", "OMP_NUM_THREADS", "HF_HOME",
+    "MAQUETTE_JOBS_MODULE", "MAQUETTE_MOST_JOBS", "MAQUETTE_ALONE_SECONDS", "MAQUETTE_MOTION_FOLDER",
+    "PYTHONPATH", "OMP_NUM_THREADS", "HF_HOME",
 )
 
 
@@ -133,7 +134,7 @@ class Hub:
         self.front = Front(
             front_port, self.desk, self.blobs, self.gate, clock, token, self.epoch, self.back.dispatch
         )
-        self.back.expect_back(self.desk.recover())
+        self.back.attendance.expect_back(self.desk.recover())
         self.collector = Collector(options.data, self.store, self.blobs, options.limits, clock)
         self.report = Report(
             self.desk, self.back, self.blobs, self.collector, lambda: self.front.sessions, clock, self.epoch

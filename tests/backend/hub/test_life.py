@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 import zmq
 
-from backend.hub import back
+from backend.hub import attendance, back
 from backend.hub.server import Hub
 from protocol import framing
 from protocol.arrays import FRAME_BYTES
@@ -167,7 +167,7 @@ def test_a_lost_worker_s_job_goes_on_from_its_last_checkpoint_elsewhere(bench, h
     first.keep(lease, 1, b"early")
     digest = first.keep(lease, 2, b"late")
     for _ in range(4):  # in steps: a jump over the whole silence would look as if the hub itself had slept
-        bench.skipped += back.SILENT_SECONDS * 0.4
+        bench.skipped += attendance.SILENT_SECONDS * 0.4
         bench.turns(3)
     bench.until(lambda: state(bench, job) in ("RETRY_WAIT", "QUEUED"))
     first.say(Checkpoint(job, lease.fence, 3, digest, 4))  # from beyond the grave

@@ -77,7 +77,7 @@ class Bench:
         gate = Gate(Accounts(self.store, lambda: self.now), self.store, lambda: self.now)
         self.back = Back(self.port, self.desk, self.blobs, NoExecutor(), gate, lambda: self.now, TOKEN, 1)
         self.desk.on_ephemeral = self.shown.append
-        self.back.expect_back(self.desk.recover())
+        self.back.attendance.expect_back(self.desk.recover())
 
     def submit(self, number=1):
         job = self.desk.submit("local", Submit(number.to_bytes(16, "big"), "text_to_3d", {"prompt": "x"})).id
