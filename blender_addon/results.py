@@ -21,6 +21,8 @@ import numpy as np
 
 SLICE = 1 << 18
 """Bytes a step writes: a fraction of a millisecond into the page cache."""
+LONG = 1 << 22
+"""Bytes of an array from which on giving it back is a step that wants a tick of its own."""
 REPORT = "report.json"
 UNFINISHED = ".part"
 
@@ -94,7 +96,8 @@ class Results:
         for name in list(arrays):
             with (path / f"{name}.npy").open("wb") as file:
                 yield from _slices(file, np.ascontiguousarray(arrays[name]))
-            yield False
+            if arrays[name].nbytes >= LONG:
+                yield False
             del arrays[name]  # nobody else may hold it any more
             yield True
         (path / REPORT).write_text(json.dumps(report, default=str), encoding="utf-8")

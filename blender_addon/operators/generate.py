@@ -170,6 +170,7 @@ class MAQUETTE_OT_take_picture(bpy.types.Operator):
             recall.fill(properties, str(note.get("kind", "")), note["spec"], note.get("seed"))
         elif kinds.chosen(properties).uses_picture:
             properties.picture = bpy.data.images.load(str(path), check_existing=True)
+            self.report({"INFO"}, words.say("The picture is the style now, see Advanced"))
         else:
             said = words.say("Maquette has not made this picture, and this kind of work looks at none")
             self.report({"WARNING"}, said)

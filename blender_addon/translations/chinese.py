@@ -508,6 +508,7 @@ TEXTS = {
     "The pairing string cannot be read": "无法读取配对字符串",
     "The panel names no cameras.": "面板中没有指定相机。",
     "The picture cannot be read: {0}": "无法读取图片:{0}",
+    "The picture is the style now, see Advanced": "图片现在作为风格,见高级",
     "The picture {0} cannot be read.": "无法读取图片 {0}。",
     "The piece of the surface that creases and colours set apart": "由折痕和颜色分隔的表面部分",
     "The Python that has Maquette's backend installed. Empty: the one that was installed from here":

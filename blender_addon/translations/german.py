@@ -549,6 +549,7 @@ TEXTS = {
     "The pairing string cannot be read": "Die Kopplungszeile lässt sich nicht lesen",
     "The panel names no cameras.": "Das Panel nennt keine Kameras.",
     "The picture cannot be read: {0}": "Das Bild lässt sich nicht lesen: {0}",
+    "The picture is the style now, see Advanced": "Das Bild ist jetzt der Stil, siehe Erweitert",
     "The picture {0} cannot be read.": "Das Bild {0} ist nicht lesbar.",
     "The piece of the surface that creases and colours set apart":
         "Das Stück Oberfläche, das Kanten und Farben abgrenzen",

@@ -13,7 +13,7 @@ import pytest
 
 from blender_addon import notes
 from blender_addon.history import KEPT_RECORDS, History, Record, estimate, lives
-from blender_addon.results import SLICE, Results
+from blender_addon.results import LONG, SLICE, Results
 
 
 def record(number: int = 1, **values) -> Record:
@@ -143,7 +143,7 @@ def test_a_kept_result_comes_back_bit_by_bit_and_is_written_in_slices(tmp_path):
 
 def test_an_array_that_is_written_is_given_back_at_the_beginning_of_a_tick(tmp_path):
     kept = Results(tmp_path, 1 << 30)
-    given = {"large": np.zeros(2 * SLICE, np.uint8), "other": np.zeros(SLICE, np.uint8)}
+    given = {"large": np.zeros(LONG, np.uint8), "other": np.zeros(SLICE, np.uint8)}
     lives = weakref.ref(given["large"])
     kept.keep("a" * 32, given, {})
     given.clear()

@@ -216,6 +216,9 @@ def test_a_dropped_picture_brings_its_prompt_back(fake_hub, tmp_path, make_png):
     assert bpy.ops.maquette.take_picture(filepath=str(path)) == {"FINISHED"}
     assert (properties.prompt, properties.seed, properties.effort) == ("wait", 21, 0.5)
     path.write_bytes(make_png(np.zeros((2, 2, 3), np.uint8)))
+    assert bpy.ops.maquette.take_picture(filepath=str(path)) == {"FINISHED"}  # it carries nothing: a style, then
+    assert properties.picture.size[0] == 2 and properties.prompt == "wait"
+    properties.kind = "remove"
     assert bpy.ops.maquette.take_picture(filepath=str(path)) == {"CANCELLED"}  # says that it carries nothing
     assert bpy.types.MAQUETTE_FH_picture.bl_import_operator == "maquette.take_picture"
 
