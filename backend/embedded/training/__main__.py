@@ -153,12 +153,12 @@ def latent(data: Path, run: Path, hours: float | None, steps: int | None, finish
 
 @main.command()
 @click.argument("kind", type=click.Choice(["pixel", "latent"]))
-@click.option("--more", type=click.Path(path_type=Path), default=None, help="shards of another source; may be empty")
-@click.option("--more-share", default=0.33, help="how much of every batch comes from there, once there is any")
+@click.option("--more", type=(click.Path(path_type=Path), float), multiple=True, metavar="FOLDER SHARE",
+              help="shards of another source and how much of every batch comes from there, once there is any")
 @click.option("--prior", type=click.Path(path_type=Path, exists=True), default=None,
               help="weights folder of the prior (default: the package's own)")
 @train_options(learning_rate=1e-3, batch=32)
-def control(kind: str, more: Path | None, more_share: float, prior: Path | None, data: Path, run: Path,
+def control(kind: str, more: tuple[tuple[Path, float], ...], prior: Path | None, data: Path, run: Path,
             hours: float | None, steps: int | None, finish: bool, decay_last: int, batch: int, learning_rate: float,
             seed: int, device: str, threads: int, size: str, start: Path | None) -> None:  # fmt: skip
     """Train the control network of a finished prior on shards of `dataset --patterned`; for the latent prior `encode`
@@ -174,9 +174,10 @@ def control(kind: str, more: Path | None, more_share: float, prior: Path | None,
     watch = WatchSet.open(data) if (data / "watch").exists() else None
     base = prior_of(kind, prior or Path(__file__).parent.parent / "weights" / kind, place, watch)
     key = autoencoder_key(base.vae) if isinstance(base, LatentPrior) else ""
-    folders = [PositionedLatents(folder, key) if key else PositionedShards(folder) for folder in (data, more) if folder]
+    places, shares = [data, *(folder for folder, _ in more)], [share for _, share in more]
+    folders = [PositionedLatents(folder, key) if key else PositionedShards(folder) for folder in places]
     cells = FACTOR if key else 1
-    shards = GeometryFolder(folders, [1 - more_share, more_share][: len(folders)], cells)
+    shards = GeometryFolder(folders, [max(1 - sum(shares), 1e-6), *shares], cells)
     if not len(shards):
         raise click.UsageError(f"{data} holds nothing to train on yet; run the `dataset --patterned` command first")
     network = begin(base, start)

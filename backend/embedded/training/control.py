@@ -37,10 +37,11 @@ CHANNELS_OF = {"pixel": PIXEL_CHANNELS, "latent": LATENTS}
 
 @dataclass(frozen=True)
 class PixelControlSettings(PixelSettings):
-    """Mostly unlit pictures, since textures are; time steps of all levels, since they are painted from noise."""
+    """Mostly unlit pictures, since textures are; mostly much noise, where a pattern can only come from the geometry."""
 
     lit_share: float = 0.1
-    high: tuple[float, float] = (0.3, 1.0)
+    high: tuple[float, float] = (0.6, 1.0)
+    high_share: float = 0.75
 
 
 @dataclass(frozen=True)
