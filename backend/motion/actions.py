@@ -87,7 +87,7 @@ def squat(s: Scene) -> None:
     leg = s.figure.leg
     count = max(1, round(s.length / (2.0 * s.pace)))
     deep = (0.5 - 0.5 * np.cos(2 * np.pi * count * s.times / s.length)) ** 0.9 * min(s.manner.size, 1.2)
-    s.pelvis[:, 2] -= 0.46 * leg * deep
+    s.pelvis[:, 2] -= (0.46 - s.manner.crouch) * leg * deep
     s.pelvis[:, 1] += 0.20 * leg * deep
     s.pelvis_turn[:, 0] += 0.48 * deep
     s.spine[:, 0] += 0.18 * deep
@@ -283,7 +283,7 @@ def shoot_ball(s: Scene) -> None:
 def pick_up(s: Scene) -> None:
     leg = s.figure.leg
     down = s.held(0.8, 0.8)
-    s.pelvis[:, 2] -= 0.40 * leg * down
+    s.pelvis[:, 2] -= (0.40 - s.manner.crouch) * leg * down
     s.pelvis[:, 1] += 0.22 * leg * down
     s.pelvis_turn[:, 0] += 0.75 * down
     s.spine[:, 0] += 0.50 * down
@@ -302,11 +302,12 @@ def jumping_jacks(s: Scene) -> None:
     phase = 2 * np.pi * s.times / each
     open_ = 0.5 - 0.5 * np.cos(phase)
     stand = stand_of(s.figure).feet
-    within = (s.times / each) % 0.5 / 0.5  # twice a round a small hop
+    halves = s.times / each * 2 + 1e-9  # twice a round a small hop
+    half = np.floor(halves)
+    within = halves - half
     flight = 0.6
     u = np.clip((within - 0.2) / flight, 0, 1)
     hop = 4 * u * (1 - u)
-    half = np.floor(s.times / each * 2 + 1e-9)
     smooth = u - np.sin(2 * np.pi * u) / (2 * np.pi)
     spread = np.where(half % 2 == 0, smooth, 1 - smooth)
     for side, out in ((0, 1.0), (1, -1.0)):
@@ -324,7 +325,7 @@ def kneel(s: Scene) -> None:
     leg = s.figure.leg
     down = s.ease(0.35 * s.pace, min(1.5 * s.pace, 0.9 * s.length))
     step(s, 0, 0.05, 0.5 * s.pace, (0.0, 0.30 * leg), 0.06)
-    s.pelvis[:, 2] -= 0.47 * leg * down
+    s.pelvis[:, 2] -= (0.47 - s.manner.crouch) * leg * down
     s.pelvis[:, 1] += 0.02 * leg * down
     s.foot_turn[:, 1, 0] = 1.15 * s.ease(0.3 * s.pace, min(1.2 * s.pace, 0.8 * s.length))
     s.contacts[:, 2] = (s.foot_turn[:, 1, 0] < 1e-3).astype(np.uint8)
@@ -338,7 +339,7 @@ def crawl(figure: Figure, fps: float, frames: int, manner: Manner) -> Take:
     thigh, shin = figure.thigh[0], figure.shin[0]
     period = 1.25 / max(manner.speed, 0.3)
     if not frames:
-        frames = max(8, round(period * fps))
+        frames = max(8, 2 * round(period * fps / 2))  # left and right alike
     rounds = max(1, round(frames / fps / period))
     stance = Stance(figure, fps, frames)
     t = np.arange(frames) / frames * rounds

@@ -173,7 +173,8 @@ def _on_legs(creature: Creature, what: str, fps: float, frames: int, manner: Man
     """Any even number of legs that are called UpLeg, Leg, Foot, Toe."""
     skeleton = creature.skeleton
     pace = PACES["run" if what == "run" else what]
-    phases = dict(zip(ENDS, WALK if what == "walk" else TROT, strict=True)) if "LeftHindUpLeg" in creature.names else TWO
+    four = dict(zip(ENDS, WALK if what == "walk" else TROT, strict=True))
+    phases = four if "LeftHindUpLeg" in creature.names else TWO
     limbs = {end: ([creature.at(f"{end}{part}") for part in ("UpLeg", "Leg", "Foot", "Toe")], phase)
              for end, phase in phases.items()}
     rest = skeleton.heads.astype(np.float64)

@@ -22,6 +22,7 @@ from backend.motion.take import Take
 from backend.motion.turns import Array
 
 Station = tuple[float, float, float]  # x, y on the floor and heading in radians, of the body when a foot lands
+HANG = 0.85  # of a bent back's angle: arms hang down all the same
 LEG = 0.9  # metres; the leg that speeds are said for
 
 
@@ -78,7 +79,8 @@ def in_manner(gait: Gait, manner: Manner) -> Gait:
     tip = manner.tiptoe
     return Gait(
         speed, cadence, duty, (gait.strike * slow * (1 - tip) - 0.32 * tip) * (0.4 if manner.lift < 0.6 else 1.0),
-        gait.rise * slow + 0.05 * tip, gait.lift * manner.lift, gait.kick * manner.lift,
+        min(gait.rise * slow * max(1.0, speed / gait.speed) ** 0.5 + 0.05 * tip, 0.95),
+        gait.lift * manner.lift, gait.kick * manner.lift,
         gait.bob * manner.bounce + 0.012 * max(0.0, manner.bounce - 1.0), gait.sway * manner.sway,
         gait.width * manner.width, gait.twist * manner.sway**0.5 * (1 - 0.6 * manner.stiff),
         gait.lean + manner.lean, gait.drop * manner.sway, gait.swing * manner.swing * slow,
@@ -304,11 +306,11 @@ def _body(stance: Stance, t: Array, gait: Gait, manner: Manner, times: Sequence[
     for side, out in ((0, 1.0), (1, -1.0)):
         swing = -out * lag
         front = np.maximum(swing, 0.0)
-        stance.arms[:, side, 0] = gait.swing * (swing * 0.92 + 0.10) - lean * 0.25 - manner.slump * 0.35
+        stance.arms[:, side, 0] = gait.swing * (swing * 0.92 + 0.10) + HANG * (lean + manner.slump)
         stance.arms[:, side, 1] = 0.10 + manner.arms_out + 0.03 * front
         stance.arms[:, side, 2] = 0.16 + 0.10 * front
         if gait.duty < 0.5:
-            stance.arms[:, side, 0] -= 0.15 * going
+            stance.arms[:, side, 0] -= 0.35 * going
             stance.arms[:, side, 2] += 0.45 * front * going + 0.15 * going
             stance.arms[:, side, 3] = 0.25 + (gait.elbow - 0.25) * going * (1.0 + 0.16 * swing)
         else:

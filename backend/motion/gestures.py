@@ -40,7 +40,7 @@ class Scene(Stance):
         self.pelvis[:, 0] = 0.006 * self.figure.leg * slow * manner.sway
         self.pelvis[:, 2] = -self.figure.leg * (0.004 + manner.crouch)
         self.pelvis_turn[:, 1] = 0.006 * slow * manner.sway
-        self.arms[:, :, 0] += -manner.slump * 0.3 + 0.01 * breath[:, None]
+        self.arms[:, :, 0] += 0.85 * (manner.slump + manner.lean * 0.8) + 0.01 * breath[:, None]  # arms hang down
         self.arms[:, :, 1] += manner.arms_out
         self.arms[:, :, 3] = np.maximum(self.arms[:, :, 3] + manner.elbows * 0.6, 0.06)
         if manner.wander:

@@ -104,7 +104,7 @@ def entry_of_clip(name: str, number: int, seconds: float) -> Entry:
     concepts: list[str] = []
     for _, _, meant in found(words):
         concepts += [one for one in sorted(meant) if one not in concepts]
-    rest = [f"word:{word}" for word in words if not found([word])]
+    rest = [f"word:{word}" for word in words]
     cyclic = "loop" in name.lower() or bool({"walk", "run", "jog", "idle", "dance", "swim", "crawl"} & set(concepts))
     return Entry(name, tuple(concepts + rest), " ".join(words), cyclic, number, seconds)
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from backend.motion import actions, gaits, gestures
+from backend.motion.clean import lifted
 from backend.motion.figure import PLACE, UPPER, Figure
 from backend.motion.gestures import Scene
 from backend.motion.index import Entry
@@ -150,7 +151,10 @@ def _crawl(figure: Figure, fps: float, frames: int, manner: Manner, loop: bool, 
     going = cut(going, 0, len(going))
     scene = Scene(figure, fps, 0.5, False, manner)
     stand = solve(scene)
-    return join([stand, going, stand], 0.9)
+    whole = lifted(figure, join([stand, going, stand], 0.9))
+    still = np.zeros((len(whole), 1), np.uint8)  # feet stand before the way down
+    still[: len(stand) - round(0.25 * fps)] = 1
+    return replace(whole, contacts=whole.contacts * still)
 
 
 def over(entry: Entry) -> tuple[int, ...]:

@@ -17,10 +17,10 @@ from scipy.ndimage import correlate1d, minimum_filter1d
 
 from backend.motion.figure import PLACE, SIDES, Figure
 from backend.motion.take import Take
-from backend.motion.turns import Array, about, blend, euler, frame, transpose, unit
+from backend.motion.turns import Array, about, euler, frame, transpose, unit
 
 REACH = 0.998  # of a leg's length: a standing knee stays 7 degrees off straight, where its direction is still sure
-SOFTEST = 0.30  # of a leg's length: a knee bends to 145 degrees at most
+BACK = np.radians(27.0)  # how far a thigh goes back against the pelvis
 HEEL = 0.28  # of the distance from ankle to ball, how far the heel lies behind the ankle
 
 
@@ -91,7 +91,28 @@ def stand_of(figure: Figure) -> Stand:
 
 
 def solve(stance: Stance, loop: bool = False, stride: tuple[float, float] = (0.0, 0.0)) -> Take:
-    """The take that holds this stance. Lowers the pelvis where standing feet would be out of reach (`settle`)."""
+    """The take that holds this stance. Lowers the pelvis where standing feet would be out of reach (`settle`), and tips
+    it forward where a thigh would go back farther than a hip lets it."""
+    take = _solved(stance, loop, stride)
+    angles = joint_angles(stance.figure, take.turns)
+    lack = np.maximum(-np.radians(np.minimum(angles["left hip"], angles["right hip"])) - BACK, 0.0)
+    if lack.max() < 1e-4:
+        return take
+    tip = _over(lack, stance.fps, loop)
+    stance.pelvis_turn[:, 0] += tip
+    stance.spine[:, 0] -= tip
+    return _solved(stance, loop, stride)
+
+
+def _over(needed: Array, fps: float, loop: bool) -> Array:
+    """A smooth curve that is nowhere below `needed`: dilated, then averaged as widely."""
+    width = 2 * max(1, round(0.07 * fps)) + 1
+    mode = "wrap" if loop else "nearest"
+    kernel = np.hanning(width + 2)[1:-1]
+    return np.asarray(correlate1d(-minimum_filter1d(-needed, width, mode=mode), kernel / kernel.sum(), mode=mode))
+
+
+def _solved(stance: Stance, loop: bool, stride: tuple[float, float]) -> Take:
     figure, neutral, stand = stance.figure, stance.figure.neutral, stand_of(stance.figure)
     turns = np.empty((stance.count, len(neutral), 3, 3))
     hips = euler(stance.pelvis_turn)
@@ -162,12 +183,7 @@ def _settled(stance: Stance, root: Array, sockets: Array, ankles: Array, loop: b
         high = high + np.sqrt(np.maximum(longest**2 - away**2, (0.3 * longest) ** 2))
         stands = stance.contacts[:, 2 * side : 2 * side + 2].any(1)
         limit = np.minimum(limit, np.where(stands, high, np.inf))
-    lack = np.minimum(limit - root[:, 2], 0.0)  # how far to go down
-    width = 2 * max(1, round(0.05 * stance.fps)) + 1
-    mode = "wrap" if loop else "nearest"
-    lowest = minimum_filter1d(lack, width, mode=mode)  # a smooth curve below it: erode, then average as widely
-    kernel = np.hanning(width + 2)[1:-1]
-    return np.asarray(root[:, 2] + correlate1d(lowest, kernel / kernel.sum(), mode=mode))
+    return np.asarray(root[:, 2] - _over(np.maximum(root[:, 2] - limit, 0.0), stance.fps, loop))
 
 
 def two_bones(way: Array, hinge: Array, first: float, second: float, sign: float) -> tuple[Array, Array]:
@@ -175,7 +191,7 @@ def two_bones(way: Array, hinge: Array, first: float, second: float, sign: float
     root, bent about `hinge` (T, 3): sign 1 bends backwards like a knee, -1 forwards like an elbow. What is out of
     reach is reached for."""
     distance = np.linalg.norm(way, axis=-1)
-    low = np.sqrt(first**2 + second**2 - 2 * first * second * np.cos(np.pi - np.radians(148.0)))
+    low = np.sqrt(first**2 + second**2 - 2 * first * second * np.cos(np.pi - np.radians(138.0)))
     reach = np.clip(distance, low, (first + second) * 0.99995)
     at_root = np.arccos(np.clip((first**2 + reach**2 - second**2) / (2 * first * reach), -1, 1))
     at_joint = np.pi - np.arccos(np.clip((first**2 + second**2 - reach**2) / (2 * first * second), -1, 1))
@@ -190,20 +206,23 @@ def _arm(stance: Stance, side: int, chest: Array, turns: Array) -> None:
     collar = chest @ about("y", -out * stance.shrug[:, side])
     turns[:, PLACE[word + "Shoulder"]] = collar
     forward, sideways, twist, elbow = np.moveaxis(stance.arms[:, side], -1, 0)
-    upper = chest @ about("x", -forward) @ about("y", -out * sideways) @ about("z", -out * twist)
+    upper = collar @ about("x", -forward) @ about("y", -out * sideways) @ about("z", -out * twist)
     lower = upper @ about("x", -elbow)
     share = stance.reach[:, side, 3]
     if share.any():
         first = float(np.linalg.norm(figure.offsets[PLACE[word + "ForeArm"]]))
         second = float(np.linalg.norm(figure.offsets[PLACE[word + "Hand"]]))
-        local = stance.reach[:, side, :3] * figure.arm * [out, -1.0, 1.0]
+        goal = stance.reach[:, side, :3] * figure.arm * [out, -1.0, 1.0]
         swivel = stance.elbow_out[:, side]
-        # The elbow points away from the hinge plane: down (swivel 0) or outwards (pi / 2).
+        # The elbow points down (swivel 0) or outwards (pi / 2); that of the hanging arm points back.
         pole = np.stack([out * np.sin(swivel), 0.35 * np.cos(swivel), -np.cos(swivel)], -1)
-        hinge = np.cross(pole, unit(local))
-        to_upper, to_lower = two_bones(local, -hinge, first, second, -1.0)
-        upper = blend(upper, chest @ to_upper, share)
-        lower = blend(lower, chest @ to_lower, share)
+        into = transpose(collar)
+        wrist = -((into @ upper)[..., 2] * first + (into @ lower)[..., 2] * second)
+        way = wrist * (1 - share[:, None]) + goal * share[:, None]
+        side_way = (into @ upper)[..., 1] * (1 - share[:, None]) + pole * share[:, None]
+        to_upper, to_lower = two_bones(way, np.cross(unit(way), side_way), first, second, -1.0)
+        moved = share[:, None, None] > 0
+        upper, lower = np.where(moved, collar @ to_upper, upper), np.where(moved, collar @ to_lower, lower)
     bend, thumb = np.moveaxis(stance.wrists[:, side], -1, 0)
     turns[:, PLACE[word + "Arm"]] = upper @ neutral[PLACE[word + "Arm"]]
     turns[:, PLACE[word + "ForeArm"]] = lower @ neutral[PLACE[word + "ForeArm"]]

@@ -74,7 +74,7 @@ def _together(piece: str) -> list[Part]:
     """A piece between two "then"s: one part with layers, or two where "and" joins what cannot be done at once."""
     sides = WHILE.split(piece)
     if len(sides) > 1:
-        first, *others = [_single(side) for side in sides if side.strip()]
+        first, *others = [_single(side) for side in sides if side.strip()] or [_single(piece)]
         return [_with_layers(first, [other for other in others if other.concepts])]
     joined = AND.split(piece)
     singles = [_single(one) for one in joined]
@@ -140,6 +140,8 @@ def _single(text: str) -> Part:
 
 
 def _amount(text: str, unit: str) -> float:
+    if re.search(rf"\bhalf an?{unit}", text):
+        return 0.5
     match = re.search(rf"\b{NUMBER}{unit}", text)
     if match is None:
         return 0.0
