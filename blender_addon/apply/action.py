@@ -199,7 +199,7 @@ def discard(job_id: str) -> str:
     before = str(shown.get(BEFORE_PROPERTY, ""))
     old = bpy.data.actions.get(before)
     for rig in bpy.data.objects:
-        if current(rig) is shown or (current(rig) is not None and current(rig).name == shown.name):
+        if getattr(current(rig), "name", "") == shown.name:
             compat.use_action(rig, old)
     bpy.data.actions.remove(shown)
     return before

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`maquette batch` inside Blender: the same manifests, log and exit codes as the shell's, through the add-on's hub.
 
-Each row's folder gets model.glb, base_colour.png, preview.png and report.json; rows that name a .blend stand in it.
+Each row's folder gets what the job made (model.glb, base_colour.png, preview.png, picture.png, ...) and report.json;
+rows that name a .blend stand in it.
 """
 
 from __future__ import annotations
@@ -22,12 +23,18 @@ import numpy as np
 
 from .. import link, wire
 from . import assemble
+from .inputs import Inputs
 
 manifest, ledger, runner = wire.load("batch.manifest"), wire.load("batch.ledger"), wire.load("batch.runner")
 
 CONNECT_S = 90.0
 """A hub that is started has to load its packages first."""
-PICTURES = (("base_colour", "base_colour.png"), ("thumbnail", "preview.png"))
+AS_THEY_ARE = {
+    "base_colour": "base_colour.png", "thumbnail": "preview.png", "picture": "picture.png", "mask": "mask.png",
+    "identity": "identity.safetensors",
+}
+"""Arrays that are files."""
+IN_GLB = ("vertices", "faces", "uvs", "normals", "edges", "corner_edges")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -79,7 +86,8 @@ def run(
     file = Path(file)
     rows = manifest.load(file, settings)
     out = (Path(out) if out else file.with_suffix("")).resolve()
-    store = Store(out, (Path(state) if state else out / ".batch").resolve())
+    given = Inputs()
+    store = Store(out, (Path(state) if state else out / ".batch").resolve(), given)
     with ledger.Ledger(store.state) as log:
         todo, skipped = runner.plan(rows, log, store.kept, only_failed)
         if dry_run:
@@ -96,7 +104,7 @@ def run(
             before = {number: signal.signal(number, _noting(asked)) for number in (signal.SIGINT, signal.SIGTERM)}
             try:
                 work = runner.Runner(desk, log, store.save, limit=max(1, limit), stopping=lambda: bool(asked),
-                                     show=lambda row, update: _show(say, row, update))
+                                     show=lambda row, update: _show(say, row, update), inputs_of=given.of)
                 outcomes = sorted([*skipped, *work.run(todo)], key=lambda one: one.row.number)
             finally:
                 for number, handler in before.items():  # None: Blender's own, which Python cannot put back
@@ -158,10 +166,11 @@ def connected() -> LinkDesk:
 
 
 class Store:
-    """Where a batch keeps things. out: the files that were asked for. state: log and raw results."""
+    """Where a batch keeps things. out: the files that were asked for. state: log and raw results. given: what went
+    in."""
 
-    def __init__(self, out: Path, state: Path) -> None:
-        self.out, self.state = out, state
+    def __init__(self, out: Path, state: Path, given: Inputs) -> None:
+        self.out, self.state, self._given = out, state, given
 
     def _raw(self, key: str) -> Path:
         return self.state / "results" / f"{key}.npz"
@@ -174,6 +183,8 @@ class Store:
         """Write a result's files. The report comes last: it says that the rest is whole."""
         folder = self.out / row.out
         raw = self._raw(key)
+        result = self._given.completed(row, result)
+        names = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
             raw.parent.mkdir(parents=True, exist_ok=True)
@@ -181,12 +192,17 @@ class Store:
             with temporary.open("wb") as file:
                 np.savez(file, **result.arrays)
             os.replace(temporary, raw)
-            names = ["model.glb"]
-            for array, name in PICTURES:
+            for array, name in AS_THEY_ARE.items():
                 if array in result.arrays:
                     (folder / name).write_bytes(result.arrays[array].tobytes())
                     names.append(name)
-            assemble.write_glb(folder / "model.glb", self._described(row, key))
+            if "vertices" in result.arrays and "faces" in result.arrays:
+                assemble.write_glb(folder / "model.glb", self._described(row, key))
+                names.append("model.glb")
+            rest = {one: array for one, array in result.arrays.items() if one not in AS_THEY_ARE and one not in IN_GLB}
+            if rest:
+                np.savez(folder / "arrays.npz", **rest)
+                names.append("arrays.npz")
             report = {**result.report, "batch": {"row": row.id, "key": key}}
             (folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
             if not row.blend:
@@ -205,11 +221,16 @@ class Store:
             "place": row.place,
         }
 
+    def _stands(self, key: str) -> bool:
+        """Is a raw result a mesh, that can stand in a .blend?"""
+        with np.load(self._raw(key), allow_pickle=False) as stored:
+            return "vertices" in stored.files and "faces" in stored.files
+
     def write_blends(self, outcomes: Sequence[Any], log: Any) -> None:
         """Write each .blend that has a new object in it, or is missing."""
         groups: dict[str, list[Any]] = {}
         for one in outcomes:
-            if one.row.blend and one.state in ("done", "skipped"):
+            if one.row.blend and one.state in ("done", "skipped") and self._stands(one.key):
                 groups.setdefault(one.row.blend, []).append(one)
         for name, group in groups.items():
             path = self.out / name

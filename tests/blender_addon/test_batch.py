@@ -134,8 +134,40 @@ def test_a_cancelled_job_ends_with_its_error(fake_hub):
     assert isinstance(handle.error, wire.errors.Cancelled) and handle.result is None
 
 
-def test_what_this_version_cannot_do_is_said(addon):
+def test_what_this_version_cannot_do_is_said(addon, monkeypatch):
+    known = {name: one for name, one in wire.specs.KINDS.items() if name != "avatar"}
+    monkeypatch.setattr(wire.specs, "KINDS", known)
     with pytest.raises(wire.errors.UnknownKind, match="cannot make avatars") as refused:
         maquette.avatar("a knight")
     assert "text_to_3d" in refused.value.hint
     assert not hasattr(maquette, "sing")
+
+
+OBJECTS = """
+defaults: {kind: edit, seed: 7, retries: 0}
+jobs:
+  - {prompt: ball, inputs: {object: Crate}, name: First}
+  - {prompt: ball, inputs: {object: Crate}, name: Second, blend: both}
+  - {prompt: ball, inputs: {object: Gone}, name: Third}
+  - {kind: texture, prompt: ball, inputs: {mesh: crate.glb}, name: Fourth}
+"""
+
+
+def test_rows_name_objects_of_the_open_file(fake_hub, tmp_path, capsys, monkeypatch):
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.context.object.name = "Crate"
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "props.blend"))
+    (tmp_path / "crate.glb").write_bytes(b"glTF")
+    file = tmp_path / "objects.yaml"
+    file.write_text(OBJECTS)
+    sent = []
+    submit = command.LinkDesk.submit
+    monkeypatch.setattr(command.LinkDesk, "submit", lambda self, spec, inputs=None, *, job="": (
+        sent.append(inputs), submit(self, spec, inputs, job=job))[1])
+    assert command.main(["batch", str(file), "--jobs", "1"]) == 1
+    said = capsys.readouterr().out
+    assert "2 done, 2 failed" in said and "no object called Gone" in said and "mesh files are not read" in said
+    # The second was sent after the first result had replaced the open file.
+    assert [one["faces"].shape for one in sent] == [(12, 3), (12, 3)]
+    assert (tmp_path / "objects" / "001_First" / "model.glb").exists()
+    assert set(names(tmp_path / "objects" / "both.blend")) == {"Second"}
