@@ -36,7 +36,8 @@ def repaint(
 ) -> Asset:
     """The asset with another base colour. Its mesh and UVs stay; `tell` reports and may raise Cancelled, `show` gets
     the views as they become clear."""
-    passes = passes_of(broad, sharp, settings)
+    # Unshown: what text to 3D makes was measured with the plain priors, which know the kinds of thing by themselves.
+    passes = passes_of(broad, sharp, settings, shape=0.0)
     frame = Frame.of(asset.mesh.vertices)
     mesh = Mesh(frame.vertices(asset.mesh.vertices), asset.mesh.faces, asset.mesh.uvs)
     texels = None if asset.texels is None else replace(asset.texels, points=frame.vertices(asset.texels.points))
@@ -50,18 +51,20 @@ def repaint(
     return replace(asset, base_colour=painted.image, facts={**asset.facts, "paint": painted.report})
 
 
-def passes_of(broad: Voice, sharp: Voice, settings: Paint, strength: float = 1.0) -> list[Pass]:
+def passes_of(
+    broad: Voice, sharp: Voice, settings: Paint, strength: float = 1.0, shape: float = 1.0
+) -> list[Pass]:
     """The turns of both priors, or of the one that serves as both. `strength` (0..1) below 1 begins at less noise, so
-    that more of what is there stays."""
-    passes = [_pass(broad, settings.broad, strength)]
+    that more of what is there stays. shape: how strongly control networks speak (see `Denoising`)."""
+    passes = [_pass(broad, settings.broad, strength, shape)]
     if sharp.prior is not broad.prior:
-        passes.append(_pass(sharp, settings.sharp, strength))
+        passes.append(_pass(sharp, settings.sharp, strength, shape))
     return passes
 
 
-def _pass(voice: Voice, stroke: Stroke, strength: float) -> Pass:
+def _pass(voice: Voice, stroke: Stroke, strength: float, shape: float) -> Pass:
     scale = stroke.scale if isinstance(voice.prior, EmbeddedPrior) else stroke.open_scale
     # A weaker pass has fewer levels to go through; each step goes down as far as in a full one.
     begin = min(stroke.begin, strength)
     steps = max(2, round(stroke.steps * begin / stroke.begin))
-    return Pass(voice.prior, voice.book, Denoising(steps, begin, scale))
+    return Pass(voice.prior, voice.book, Denoising(steps, begin, scale, shape=shape))
