@@ -12,20 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.geometry.atlas_space import NoRoom, Placed, continued_uvs, place_charts
-from backend.geometry.bake import seam_error
+from backend.geometry.bake import seam_error, texel_map
 from backend.geometry.fillet import with_fillet
 from backend.geometry.health import check
 from backend.geometry.mesh import Mesh
 from backend.geometry.removal import Removal, remove_faces
 from backend.geometry.rims import TangledRim
+from backend.inpainting import inpainter_of
+from backend.inpainting.surface import continue_surface
 from backend.jobs.context import JobContext
 from backend.jobs.finish import Asset, arrays_at, portrait
 from backend.jobs.prompt import Notes
 from backend.jobs.remove_input import RemoveInput, read_remove
 from backend.jobs.results import MeshResult, versions
 from backend.jobs.stopwatch import Stopwatch
-from backend.render.raster import choose_rasteriser
-from backend.texturing.patch import PatchTexels, continue_texture, patch_texels
+from backend.render.raster import Rasteriser, choose_rasteriser
+from backend.texturing.patch import PatchTexels, continue_texture, laid, patch_texels
 from backend.texturing.rig import Frame
 from protocol.errors import BadRequest
 from protocol.specs import RemoveSpec
@@ -43,6 +45,15 @@ class _Skin:
     facts: dict[str, Any]
 
 
+@dataclass(frozen=True, eq=False)
+class _Brush:
+    """What painting the patch needs of the job."""
+
+    rasteriser: Rasteriser
+    context: JobContext
+    tell: Callable[[float, str], None]
+
+
 def remove(spec: RemoveSpec, context: JobContext) -> MeshResult:
     """The whole recipe. Raises MaquetteError for the user's eyes."""
     seed = spec.seed if spec.seed is not None else secrets.randbelow(2**31)
@@ -58,8 +69,8 @@ def remove(spec: RemoveSpec, context: JobContext) -> MeshResult:
             context.preview_mesh(removal.vertices, removal.faces, _plain_colours(removal))
     with watch.stage("unwrap the patch", "finding room in the texture"):
         skin, patch, placed = _laid_out(given, removal, notes)
-    with watch.stage("paint the patch", "continuing the colours around it"):
-        skin = _painted(spec, skin, removal, patch, placed)
+    with watch.stage("paint the patch", "continuing the colours around it") as say:
+        skin = _painted(spec, skin, removal, patch, placed, _Brush(rasteriser, context, say))
     with watch.stage("deliver", "taking its picture"):
         frame = Frame.of(removal.vertices)
         uvs = np.zeros((3 * len(removal.faces), 2), np.float32) if skin.uvs is None else skin.uvs
@@ -172,13 +183,41 @@ def _grown(picture: NDArray[np.uint8], placed: Placed) -> NDArray[np.uint8]:
 
 
 def _painted(
-    spec: RemoveSpec, skin: _Skin, removal: Removal, patch: PatchTexels | None, placed: Placed | None
+    spec: RemoveSpec, skin: _Skin, removal: Removal, patch: PatchTexels | None, placed: Placed | None, brush: _Brush
 ) -> _Skin:
     if patch is None or placed is None or skin.picture is None:
         return skin
     mesh = Mesh(removal.vertices, removal.faces, skin.uvs)
     picture = continue_texture(mesh, removal.patch >= 0, skin.picture, patch, placed.taken)
+    facts: dict[str, Any] = {"texels": len(patch.texels.points), "views": 0}
+    if spec.views:
+        brush.tell(0.2, "continuing the pattern around it")
+        picture, seen = _patterned(spec, mesh, picture, patch, placed, brush)
+        facts |= seen
     seams = seam_error(mesh, picture / 255.0)
-    facts = {"paint": {"texels": len(patch.texels.points)},
-             "seams": {"rms": round(seams.rms, 5), "edges": seams.edges}}
-    return _Skin(skin.uvs, picture, {**skin.facts, **facts})
+    return _Skin(skin.uvs, picture,
+                 {**skin.facts, "paint": facts, "seams": {"rms": round(seams.rms, 5), "edges": seams.edges}})
+
+
+def _patterned(
+    spec: RemoveSpec, mesh: Mesh, picture: NDArray[np.uint8], patch: PatchTexels, placed: Placed, brush: _Brush
+) -> tuple[NDArray[np.uint8], dict[str, Any]]:
+    """The picture with the patch's texels inpainted in a few views that face it, and what is to be said of that."""
+    assert mesh.uvs is not None
+    height, width = picture.shape[:2]
+    side = max(height, width)
+    # Views are painted on a square, so a picture that is none lies in the lower left corner of one.
+    square = np.zeros((side, side, 3), np.uint8)
+    square[side - height :, :width] = picture[..., :3]
+    uvs = (mesh.uvs * (np.array([width, height]) / side)).astype(np.float32)
+    framed = Mesh(Frame.of(mesh.vertices).vertices(mesh.vertices), mesh.faces, uvs)
+    hole = np.zeros((side, side), bool)
+    hole[patch.rows + side - height, patch.columns] = True
+    painted = continue_surface(
+        framed, texel_map(framed, side), square, hole, inpainter_of(""), brush.rasteriser, brush.context.device,
+        lambda share, message: brush.tell(0.2 + 0.7 * share, message), views=spec.views,
+        two_sided=not check(mesh.vertices, mesh.faces).closed,
+    )
+    colour = picture[patch.rows, patch.columns].copy()
+    colour[:, :3] = painted.image[patch.rows + side - height, patch.columns]
+    return laid(picture, patch, colour, placed.taken), painted.facts
