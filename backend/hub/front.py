@@ -1,18 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hub's side towards clients: sessions, requests, event logs that follow a reader, and streams of bytes.
-
-A session keeps for each watched job only the number of the last event that was sent; the events themselves are
-read from the store, so a slow client costs no memory. Progress and previews use one slot for each job and kind,
-the newest wins. Bulk bytes go out against the credit that the client gave, one frame at a time.
-"""
+"""The hub's side towards clients: greetings and requests. What goes out by itself is the business of `sessions`."""
 
 from __future__ import annotations
 
 import logging
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from backend import __version__
@@ -23,17 +16,17 @@ from backend.hub.gate import Gate, revoked
 from backend.hub.inputs import Inputs
 from backend.hub.manage import Management
 from backend.hub.newest import Newest
+from backend.hub.sessions import Session, Sessions
 from backend.hub.shelf import Shelf
 from backend.hub.states import FINAL, CancelAsked, ContinueAsked, JobEvent, PauseAsked
 from backend.hub.store import JobRow
-from backend.hub.streams import WINDOW, Source, Streams
-from backend.hub.wire import Gone, Line, Port, Received
+from backend.hub.streams import WINDOW, Source
+from backend.hub.wire import Line, Port, Received
 from protocol import compress, manage
 from protocol.arrays import FRAME_BYTES
 from protocol.errors import (
     MaquetteError,
     NotAllowed,
-    OutOfSpace,
     TooFast,
     UnknownBlob,
     UnknownJob,
@@ -69,7 +62,6 @@ from protocol.messages import (
     Watch,
     Welcome,
 )
-from protocol.worker_messages import WorkerEphemeral
 
 log = logging.getLogger("maquette.hub")
 
@@ -78,30 +70,9 @@ REQUESTS = {**CLIENT_TO_HUB, **manage.CLIENT_TO_HUB}
 SOFTWARE = f"maquette {__version__}"
 FEATURES = (compress.FEATURE,) if compress.available() else ()
 SILENT_SECONDS = 120.0  # without a word from a client, then its session is closed; its jobs go on
-EVENTS_A_TURN = 32
 MAX_SESSIONS = 64  # of one user; one more closes the one that has been silent for longest
 BULK = (BlobGet, Credit, BlobCheck, BlobPut)  # belong on `blk`, all others on `ctl`
 COLLECT_SECONDS = 60.0  # between two looks for uploads that nobody waits for
-
-
-@dataclass
-class _Session:
-    sid: bytes
-    account: Account  # as of the last message
-    key: str  # that all its messages must come from
-    ctl: bytes
-    blk: bytes = b""
-    lines: dict[str, Line | None] = field(default_factory=dict)  # channel -> its connection
-    heard: float = 0.0
-    sent: dict[str, int] = field(default_factory=dict)  # watched job -> last event number sent
-    behind: set[str] = field(default_factory=set)  # watched jobs that may have events to send
-    stale: set[tuple[str, str]] = field(default_factory=set)  # (job, kind) whose newest ephemeral was not sent yet
-    streams: Streams = field(default_factory=Streams)
-
-    @property
-    def user(self) -> str:
-        """Whose it is."""
-        return self.account.name
 
 
 class Front:
@@ -117,15 +88,13 @@ class Front:
         self.epoch = epoch
         self._clock = clock
         self._on_work = on_work
-        self._by_peer: dict[bytes, tuple[_Session, str]] = {}
-        self._sessions: dict[bytes, _Session] = {}
-        self._awake: set[bytes] = set()  # sessions with something to send; hundreds of others cost nothing
         self._newest = Newest()
+        self.sessions = Sessions(port, desk.store, self._newest)
         self._shelf = Shelf(desk.store)
         self._inputs = Inputs(desk, blobs)
         self._inputs.recover()
         self._collect_at = clock() + COLLECT_SECONDS
-        self._requests: dict[type[Message], Callable[[_Session, Any, bytes], None]] = {
+        self._requests: dict[type[Message], Callable[[Session, Any, bytes], None]] = {
             Submit: self._submit, Cancel: self._cancel, Get: self._get, List: self._list, Watch: self._watch,
             Resume: self._resume, Ack: self._ack, Ping: self._ping, Bye: self._bye,
             BlobGet: self._blob_get, Credit: self._credit, BlobCheck: self._blob_check, BlobPut: self._blob_put,
@@ -135,18 +104,13 @@ class Front:
         self._management = Management(desk.store, gate.accounts)
         gate.accounts.on_revoked.append(self._lose_keys)
         self.snapshot: Callable[[str, bool], dict[str, Any]] = lambda user, everybody: {}  # set by the hub
-        desk.on_news = self.news
-        desk.on_ephemeral = self.ephemeral
-
-    @property
-    def sessions(self) -> int:
-        """How many clients are connected."""
-        return len(self._sessions)
+        desk.on_news = self.sessions.news
+        desk.on_ephemeral = self.sessions.ephemeral
 
     @property
     def busy(self) -> bool:
         """Whether there is something that can be sent at once, without waiting for a message."""
-        return bool(self._awake)
+        return self.sessions.busy
 
     # Messages that come in
 
@@ -161,7 +125,7 @@ class Front:
             if isinstance(message, Hello):
                 self._hello(received, message, account)
                 return
-            session, channel = self._by_peer.get(peer, (None, ""))
+            session, channel = self.sessions.by_peer.get(peer, (None, ""))
             if session is None or session.key != received.key:
                 raise UnknownSession("The hub does not know this connection.", hint="Greet again.")
             bulk = type(message) in BULK
@@ -191,26 +155,26 @@ class Front:
                 hint="Connect through the hub's connection file, which only its owner can read.",
             )
         if message.channel == "blk":
-            session = self._sessions.get(message.sid)
+            session = self.sessions.find(message.sid)
             if session is None or session.key != received.key:  # nobody joins another's, even with a stolen id
                 raise UnknownSession("The hub does not know this session.", hint="Greet on the control connection.")
-            self._by_peer.pop(session.blk, None)
+            self.sessions.by_peer.pop(session.blk, None)
             session.streams.end_all()
             session.blk = peer
         else:
-            old = self._by_peer.get(peer)
+            old = self.sessions.by_peer.get(peer)
             if old is not None and old[0].key == received.key:  # a repeated greeting whose answer got lost
                 session = old[0]
             else:
                 self._make_room(account)
-                session = _Session(secrets.token_bytes(16), account, received.key, peer)
-                self._sessions[session.sid] = session
+                session = Session(secrets.token_bytes(16), account, received.key, peer)
+                self.sessions.add(session)
                 if account is not OWNER:  # whose own programs come and go all the time
                     with self.desk.store.acting(received.key):
                         self.desk.store.audit(account.name, "connect", detail=message.software)
         session.heard = self._clock()
         session.lines[message.channel] = Line.of(received.descriptor)
-        self._by_peer[peer] = (session, message.channel)
+        self.sessions.by_peer[peer] = (session, message.channel)
         self.port.speak(peer, major)
         self.port.try_send(peer, Welcome(
             major, SOFTWARE, session.sid, self.epoch, tuple(one for one in FEATURES if one in message.features),
@@ -218,19 +182,19 @@ class Front:
         ), received.envelope.id)
 
     def _make_room(self, account: Account) -> None:
-        own = [one for one in self._sessions.values() if one.user == account.name]
+        own = [one for one in self.sessions if one.user == account.name]
         if account is not OWNER and len(own) >= MAX_SESSIONS:
-            self._close(min(own, key=lambda one: one.heard))
+            self.sessions.close(min(own, key=lambda one: one.heard))
 
     def _lose_keys(self, keys: frozenset[str]) -> None:
         """Keys were revoked: what is open with them ends now."""
-        for session in list(self._sessions.values()):
+        for session in self.sessions:
             if session.key in keys:
-                self._close(session)
+                self.sessions.close(session)
                 for channel, peer in (("ctl", session.ctl), ("blk", session.blk)):
                     self.port.part(peer, session.lines.get(channel), Error(revoked()))
 
-    def _manage(self, session: _Session, message: Manage, id: bytes) -> None:
+    def _manage(self, session: Session, message: Manage, id: bytes) -> None:
         if message.action == "status":  # the one action for everybody
             facts = self.snapshot(session.user, session.account.is_lead)
             self.port.try_send(session.ctl, Managed(facts), id)
@@ -238,13 +202,13 @@ class Front:
         values = self._management.do(session.account, message.action, message.values)
         self.port.try_send(session.ctl, Managed(values), id)
 
-    def _submit(self, session: _Session, message: Submit, id: bytes) -> None:
+    def _submit(self, session: Session, message: Submit, id: bytes) -> None:
         self.blobs.require_space(sum(one.size for one in message.arrays))
         job = self.desk.submit(session.user, message, self.blobs.has)
         self.port.try_send(session.ctl, Accepted(job.id), id)
         self._on_work()
 
-    def _own_job(self, session: _Session, name: str) -> Any:
+    def _own_job(self, session: Session, name: str) -> Any:
         job = self.desk.store.job(name)
         if not self._may_see(session, job.user):  # the same words as for a job that is not there
             self.gate.refused(session.user, "refused job", name, session.key)
@@ -252,86 +216,80 @@ class Front:
         return job
 
     @staticmethod
-    def _may_see(session: _Session, user: str) -> bool:
+    def _may_see(session: Session, user: str) -> bool:
         """Whether the jobs of this user are the session's business."""
         return user == session.user or session.account.is_lead
 
-    def _cancel(self, session: _Session, message: Cancel, id: bytes) -> None:
+    def _cancel(self, session: Session, message: Cancel, id: bytes) -> None:
         job = self._own_job(session, message.job)
         if job.life.state not in FINAL:
             self.desk.store.audit(session.user, "cancel", job.id)
         job = self.desk.apply(job, CancelAsked())
         self.port.try_send(session.ctl, Jobs((job.summary(),)), id)
 
-    def _pause(self, session: _Session, message: Pause, id: bytes) -> None:
+    def _pause(self, session: Session, message: Pause, id: bytes) -> None:
         self._ask(session, message.job, PauseAsked(), "pause", id)
 
-    def _continue(self, session: _Session, message: Continue, id: bytes) -> None:
+    def _continue(self, session: Session, message: Continue, id: bytes) -> None:
         self._ask(session, message.job, ContinueAsked(), "continue", id)
         self._on_work()
 
-    def _ask(self, session: _Session, name: str, event: JobEvent, what: str, id: bytes) -> None:
+    def _ask(self, session: Session, name: str, event: JobEvent, what: str, id: bytes) -> None:
         old = self._own_job(session, name)
         job = self.desk.apply(old, event)
         if job.life != old.life:
             self.desk.store.audit(session.user, what, job.id)
         self._tell(session, (job,), id)
 
-    def _reprioritise(self, session: _Session, message: Reprioritise, id: bytes) -> None:
+    def _reprioritise(self, session: Session, message: Reprioritise, id: bytes) -> None:
         job = self._own_job(session, message.job)
         self._tell(session, (self.desk.move(session.user, job, message),), id)
         self._on_work()
 
-    def _tell(self, session: _Session, jobs: Sequence[JobRow], id: bytes) -> None:
+    def _tell(self, session: Session, jobs: Sequence[JobRow], id: bytes) -> None:
         self.port.try_send(session.ctl, Jobs.fitting(self.desk.summaries(jobs)), id)
 
-    def _get(self, session: _Session, message: Get, id: bytes) -> None:
+    def _get(self, session: Session, message: Get, id: bytes) -> None:
         self._tell(session, (self._own_job(session, message.job),), id)
 
-    def _list(self, session: _Session, message: List, id: bytes) -> None:
+    def _list(self, session: Session, message: List, id: bytes) -> None:
         self._tell(session, self.desk.store.newest_jobs(
             session.user, message.limit, message.open_only, message.before
         ), id)
 
-    def _watch(self, session: _Session, message: Watch, id: bytes) -> None:
+    def _watch(self, session: Session, message: Watch, id: bytes) -> None:
         job = self._own_job(session, message.job)
-        self._follow(session, job.id, message.after_seq)
+        self.sessions.follow(session, job.id, message.after_seq)
         self.port.try_send(session.ctl, Jobs((job.summary(),)), id)
 
-    def _resume(self, session: _Session, message: Resume, id: bytes) -> None:
+    def _resume(self, session: Session, message: Resume, id: bytes) -> None:
         known = []
         for name, seq in message.jobs.items():
             try:
                 known.append(self._own_job(session, name).summary())
-                self._follow(session, name, seq)
+                self.sessions.follow(session, name, seq)
             except UnknownJob as problem:
                 self.port.try_send(session.ctl, Error(problem, name))
         self.port.try_send(session.ctl, Jobs.fitting(known), id)
 
-    def _follow(self, session: _Session, job: str, after_seq: int) -> None:
-        session.sent[job] = after_seq
-        session.behind.add(job)
-        session.stale.update(self._newest.of(job))
-        self._awake.add(session.sid)
-
-    def _ack(self, session: _Session, message: Ack, id: bytes) -> None:
+    def _ack(self, session: Session, message: Ack, id: bytes) -> None:
         job = self._own_job(session, message.job)
         if job.life.state in FINAL and message.seq >= job.last_seq:  # the client has all of it, the result included
             session.sent.pop(job.id, None)
             if job.user == session.user:
                 self._shelf.delivered(job.id)
 
-    def _ping(self, session: _Session, message: Ping, id: bytes) -> None:
+    def _ping(self, session: Session, message: Ping, id: bytes) -> None:
         self.port.try_send(session.ctl, Pong(), id)
 
-    def _bye(self, session: _Session, message: Bye, id: bytes) -> None:
-        self._close(session)
+    def _bye(self, session: Session, message: Bye, id: bytes) -> None:
+        self.sessions.close(session)
 
-    def _blob_get(self, session: _Session, message: BlobGet, id: bytes) -> None:
+    def _blob_get(self, session: Session, message: BlobGet, id: bytes) -> None:
         session.streams.begin(message, lambda digest: self._source(session, digest))
-        self._awake.add(session.sid)
+        self.sessions.wake(session)
 
-    def _source(self, session: _Session, digest: bytes) -> Source:
+    def _source(self, session: Session, digest: bytes) -> Source:
         """The bytes of a preview, or of one of the user's own results. Raises UnknownBlob."""
         preview = self._newest.find(digest, lambda job: self._may_see(session, self.desk.store.job(job).user))
         if preview is not None:
@@ -340,11 +298,11 @@ class Front:
             raise UnknownBlob("The hub does not hold these bytes.", detail={"hash": digest})
         return Source.of_file(self.blobs.open(digest), self.blobs.sums(digest))
 
-    def _credit(self, session: _Session, message: Credit, id: bytes) -> None:
+    def _credit(self, session: Session, message: Credit, id: bytes) -> None:
         session.streams.credit(message)
-        self._awake.add(session.sid)
+        self.sessions.wake(session)
 
-    def _blob_check(self, session: _Session, message: BlobCheck, id: bytes) -> None:
+    def _blob_check(self, session: Session, message: BlobCheck, id: bytes) -> None:
         for digest, size in message.blobs:
             try:
                 answer: Message = self._inputs.check(session.user, digest, size)
@@ -353,74 +311,17 @@ class Front:
             self.port.try_send(session.blk, answer, id)
         self._on_work()
 
-    def _blob_put(self, session: _Session, message: BlobPut, id: bytes) -> None:
+    def _blob_put(self, session: Session, message: BlobPut, id: bytes) -> None:
         answer = self._inputs.put(session.user, message)
         self.port.try_send(session.blk, answer, id)
         if answer.complete:
             self._on_work()
 
-    # What goes out by itself
-
-    def news(self, job: str) -> None:
-        """A job's log has grown."""
-        for session in self._sessions.values():
-            if job in session.sent:
-                session.behind.add(job)
-                self._awake.add(session.sid)
-        if self.desk.store.job(job).life.state in FINAL:
-            self._newest.drop(job)
-
-    def ephemeral(self, message: WorkerEphemeral) -> None:
-        """A worker's newest progress or preview: kept in its slot, offered to whoever watches the job."""
-        key = self._newest.put(message, self.desk.store.job(message.job).last_seq)
-        for session in self._sessions.values():
-            if message.job in session.sent:
-                session.stale.add(key)
-                self._awake.add(session.sid)
+    # Time passes
 
     def pump(self) -> bool:
         """Send what can be sent. False when every peer that has something to get is slow."""
-        moved = False
-        for sid in list(self._awake):
-            session = self._sessions.get(sid)
-            if session is None:
-                self._awake.discard(sid)
-                continue
-            try:
-                moved |= self._pump_events(session)
-                moved |= self._pump_ephemeral(session)
-                moved |= session.streams.pump(partial(self.port.send, session.blk))
-            except Gone:
-                self._close(session)
-                moved = True
-            except (OSError, OutOfSpace) as problem:
-                log.error("a stream could not be read: %s", problem)
-                session.streams.end_all()
-            if not (session.behind or session.stale or session.streams.ready):
-                self._awake.discard(sid)
-        return moved
-
-    def _pump_events(self, session: _Session) -> bool:
-        moved = False
-        for job in list(session.behind):
-            for event in self.desk.store.events_after(job, session.sent.get(job, 2**62), EVENTS_A_TURN):
-                if not self.port.send(session.ctl, event):
-                    return moved
-                session.sent[job] = event.seq
-                moved = True
-            if not self.desk.store.events_after(job, session.sent.get(job, 2**62), 1):
-                session.behind.discard(job)
-        return moved
-
-    def _pump_ephemeral(self, session: _Session) -> bool:
-        moved = False
-        for key in list(session.stale):
-            message = self._newest.get(key)
-            if message is not None and not self.port.send(session.ctl, message):
-                return moved
-            session.stale.discard(key)
-            moved = True
-        return moved
+        return self.sessions.pump()
 
     def tick(self) -> None:
         """Close the sessions of clients that have been silent for long, and forget uploads nobody waits for."""
@@ -429,17 +330,11 @@ class Front:
         if self._clock() >= self._collect_at:
             self._collect_at = self._clock() + COLLECT_SECONDS
             self._inputs.collect()
-        for session in list(self._sessions.values()):
+        for session in self.sessions:
             if self._clock() - session.heard > SILENT_SECONDS:
-                self._close(session)
+                self.sessions.close(session)
 
     def drain(self, reason: str) -> None:
         """Tell everybody that the hub stops."""
-        for session in list(self._sessions.values()):
+        for session in self.sessions:
             self.port.try_send(session.ctl, Draining(reason))
-
-    def _close(self, session: _Session) -> None:
-        session.streams.end_all()
-        self._sessions.pop(session.sid, None)
-        self._by_peer.pop(session.ctl, None)
-        self._by_peer.pop(session.blk, None)

@@ -137,7 +137,7 @@ class Hub:
         self.back.attendance.expect_back(self.desk.recover())
         self.collector = Collector(options.data, self.store, self.blobs, options.limits, clock)
         self.report = Report(
-            self.desk, self.back, self.blobs, self.collector, lambda: self.front.sessions, clock, self.epoch
+            self.desk, self.back, self.blobs, self.collector, lambda: len(self.front.sessions), clock, self.epoch
         )
         self.front.snapshot = self.report.snapshot
         self.metrics: MetricsServer | None = None

@@ -85,9 +85,9 @@ def test_forgotten_and_restarted_hub_replays_once(bench):
     job = client.submit(SPEC)
     seen = bench.until(lambda: client.jobs[job].seq == 1)
     bench.skipped += front.SILENT_SECONDS + 1  # the hub closes the session of a client that is silent
-    bench.until(lambda: bench.hub.front.sessions == 0)
+    bench.until(lambda: len(bench.hub.front.sessions) == 0)
     client._session._heard -= 6.0  # so that the next ping is due
-    seen += bench.until(lambda: bench.hub.front.sessions == 1 and client.state is ConnectionState.READY)
+    seen += bench.until(lambda: len(bench.hub.front.sessions) == 1 and client.state is ConnectionState.READY)
     bench.hub.stop()
     for _ in range(1000):
         seen += client.poll(0.01)
@@ -155,7 +155,7 @@ def test_large_preview_is_fetched_and_the_newest_wins(bench):
         mesh = {"vertices": np.full((40_000, 3), number, np.float32), "faces": np.zeros((10, 3), np.int32),
                 "colours": np.zeros((40_000, 4), np.uint8)}
         descriptors, payload = inline(mesh)
-        bench.hub.front.ephemeral(WorkerEphemeral(
+        bench.hub.front.sessions.ephemeral(WorkerEphemeral(
             job, kind="preview_mesh", fraction=0.1, arrays=descriptors, payload=payload, fence=1
         ))
     shown = [one for one in bench.turns(60) if type(one).__name__ == "PreviewMesh"]
