@@ -86,7 +86,6 @@ def remove(spec: RemoveSpec, context: JobContext) -> MeshResult:
     report = {
         "seed": seed,
         "closing": spec.closing,
-        "prompt": spec.prompt,
         "versions": versions(),
         "device": str(context.device),
         "stages": [record.to_map() for record in watch.records],
@@ -214,7 +213,7 @@ def _patterned(
     hole = np.zeros((side, side), bool)
     hole[patch.rows + side - height, patch.columns] = True
     painted = continue_surface(
-        framed, texel_map(framed, side), square, hole, inpainter_of(""), brush.rasteriser, brush.context.device,
+        framed, texel_map(framed, side), square, hole, inpainter_of(spec.inpainter, brush.context.device), brush.rasteriser, brush.context.device,
         lambda share, message: brush.tell(0.2 + 0.7 * share, message), views=spec.views,
         two_sided=not check(mesh.vertices, mesh.faces).closed,
     )

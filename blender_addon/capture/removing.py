@@ -22,8 +22,6 @@ def spec_from(context: Any, properties: Any, seed: int | None = None) -> Any:
     return wire.specs.RemoveSpec(
         closing=properties.closing,
         views=properties.patch_views,
-        preset=properties.preset,
-        prior=properties.prior.strip(),
         seed=properties.seed if seed is None else seed,
         name=item.name,
     )

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from .. import checks
 from .base import Input, Spec
-from .text_to_3d import MAX_PROMPT, MAX_SEED
+from .text_to_3d import MAX_SEED
 from .texture import MAX_PICTURE_BYTES
 
 CLOSINGS = ("auto", "flat", "tangent", "curved")
@@ -23,8 +23,8 @@ class RemoveSpec(Spec):
     in the direction of the surface (C1), `curved` goes on with its curvature too (C2), `auto` caps tubes and
     otherwise goes on tangentially. trim: the narrow faces beside the selection that only lead up to it go too, where
     that makes the rim calmer. views: 0 to 3, how many views of each patch are inpainted after its colours
-    are continued from its rim; 0 leaves it at that. prompt: what the patch should look like, empty for what surrounds
-    it; at most 2,000 characters. preset, prior, seed, name: as of a text to 3D job.
+    are continued from its rim; 0 leaves it at that. inpainter: what continues them, as of an inpaint job. seed: named
+    in the report; nothing is drawn by chance as yet. name: as of a text to 3D job.
 
     Inputs: the mesh in the object's frame (Z up): vertices, faces, selected (a byte for each face, 0 stays, anything
     else goes), and where there are any uvs (one per face corner, v up) and base_colour, a PNG or JPEG file on them.
@@ -50,9 +50,7 @@ class RemoveSpec(Spec):
     closing: str = "auto"
     trim: bool = True
     views: int = 2
-    prompt: str = ""
-    preset: str = "draft"
-    prior: str = ""
+    inpainter: str = ""
     seed: int | None = None
     name: str = ""
 
@@ -60,9 +58,7 @@ class RemoveSpec(Spec):
         checks.one_of(*CLOSINGS)(self.closing, "closing")
         checks.boolean(self.trim, "trim")
         checks.integer(0, MOST_PATCH_VIEWS)(self.views, "views")
-        checks.text(MAX_PROMPT, printable=True)(self.prompt, "prompt")
-        checks.text(32, pattern="[a-z][a-z0-9_-]*")(self.preset, "preset")
-        checks.text(1024, printable=True)(self.prior, "prior")
+        checks.text(1024, printable=True)(self.inpainter, "inpainter")
         checks.optional(checks.integer(0, MAX_SEED))(self.seed, "seed")
         checks.text(63, printable=True)(self.name, "name")
 

@@ -74,7 +74,7 @@ def test_spoken_words_go_in_with_kinds_that_take_them(known):
     assert list(inputs) == ["identity_0"] and inputs["identity_0"].tobytes() == identity()
     given = {"identity_0": np.zeros(3, np.uint8)}
     assert identities.with_words(known, spec, given)["identity_0"].size == 3  # a script has chosen its own
-    assert identities.with_words(known, wire.specs.RemoveSpec(prompt="a zorblu"), {}) == {}
+    assert identities.with_words(known, wire.specs.RemoveSpec(), {}) == {}
     for at in range(6):
         known.keep(identity(f"word{at}"))
     crowd = wire.specs.TextTo3DSpec(" ".join(f"word{at}" for at in range(6)))

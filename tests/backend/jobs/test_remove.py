@@ -199,7 +199,7 @@ def test_it_can_be_cancelled(bumpy, tmp_path):
 def test_the_spec_survives_the_wire_and_names_wrong_fields():
     spec = RemoveSpec(closing="curved", views=3, name="Mug", trim=False)
     assert spec_from_map("remove", spec.to_map()) == spec and spec.title == "Mug: remove the selection"
-    for field, value in (("closing", "glue"), ("views", 4), ("trim", 1), ("prompt", "\x00"), ("seed", -1)):
+    for field, value in (("closing", "glue"), ("views", 4), ("trim", 1), ("inpainter", "\x00"), ("seed", -1)):
         with pytest.raises(BadRequest) as caught:
             RemoveSpec(**{field: value})
         assert caught.value.path == field
