@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from backend.avatar.body import EYE, TONGUE, BodyAsset, body_asset
 from backend.avatar.figure import Array, Figure, Fitting, Part, smoothed
 from backend.avatar.hairdo import grow_hair
 from backend.avatar.headgear import HEADGEAR
-from backend.avatar.look import Look, Worn
+from backend.avatar.landmarks import INDEX
+from backend.avatar.look import SKINS, Look, Worn
 from backend.avatar.loose import LOOSE
 from backend.avatar.patterns import Paint, skin, step
+from backend.avatar.solids import lump
 from backend.avatar.wardrobe import GARMENTS, Garment
 
 # What some loose things do to the skin under them: a dress has a bodice, a shoe hides the toes.
@@ -40,6 +44,7 @@ def dress(look: Look, asset: BodyAsset | None = None) -> Figure:
         if one.kind in LOOSE:
             LOOSE[one.kind](fit, one)
     grow_hair(fit)
+    _close_mouth(fit)
     for one in look.worn:
         if one.kind in HEADGEAR:
             HEADGEAR[one.kind](fit, one)
@@ -67,10 +72,50 @@ def _piece(name: str, faces: Array, fit: Fitting, paint: Paint) -> Part:
     return Part(name, fit.clothed[used], local.reshape(-1, 3).astype(np.int32), fit.fields[used], paint, used)
 
 
+def _close_mouth(fit: Fitting) -> None:
+    """A lump behind the lips, in their colour: on a grid the slit between them would become a pit."""
+    lips = fit.body.asset.lips > 0.5
+    low, high = fit.clothed[lips].min(0), fit.clothed[lips].max(0)
+    tone = np.asarray(SKINS[fit.look.skin]) * np.array([0.8, 0.5, 0.5])
+    half = (high - low) / 2
+    front = low[1] + 0.3 * fit.marks.eye_radius
+    middle = (low + high) / 2
+    solid = lump((middle[0], front + half[1], middle[2]), (0.8 * half[0], half[1], 0.62 * half[2]), 2.4)
+    fit.add("mouth", solid, lambda fields: np.tile(tone, (len(fields), 1)), "Head")
+
+
+def snap(fit: Fitting, garment: Garment) -> None:
+    """Slides vertices of the skin onto the garment's edge, so that hems run along edges of triangles."""
+    cover = garment.cover(fit.fields)
+    a, b = edges_of(fit.body.asset).T
+    crossed = (cover[a] > 0) != (cover[b] > 0)
+    a, b = a[crossed], b[crossed]
+    share = cover[a] / (cover[a] - cover[b])
+    near_b = share > 0.5
+    mover, other = np.where(near_b, b, a), np.where(near_b, a, b)
+    share = np.where(near_b, 1 - share, share)
+    # The azimuth jumps at the back; there a mean of two would lie in front.
+    usable = np.abs(fit.fields[mover, INDEX["turn"]] - fit.fields[other, INDEX["turn"]]) < 1.0
+    mover, other, share = mover[usable], other[usable], share[usable]
+    order = np.lexsort((share, mover))
+    first = order[np.r_[True, mover[order][1:] != mover[order][:-1]]] if len(order) else order
+    mover, other, share = mover[first], other[first], share[first]
+    fit.clothed[mover] += share[:, None] * (fit.clothed[other] - fit.clothed[mover])
+    fit.fields[mover] += (share[:, None] * (fit.fields[other] - fit.fields[mover])).astype(np.float32)
+
+
+@lru_cache(maxsize=2)
+def edges_of(asset: BodyAsset) -> Array:
+    """(E, 2) every edge of the body once."""
+    ends = np.concatenate([asset.triangles[:, [0, 1]], asset.triangles[:, [1, 2]], asset.triangles[:, [2, 0]]])
+    return np.unique(np.sort(ends, axis=1), axis=0)
+
+
 def _put_on(fit: Fitting, garment: Garment) -> None:
     """Swells the skin by the garment and smooths it there."""
+    snap(fit, garment)
     cover = garment.cover(fit.fields)
-    amount = garment.thickness * step(cover, -0.03, 0.08)
+    amount = garment.thickness * step(cover, -1e-3, 0.06)
     grown = fit.clothed + fit.normals * amount[:, None]
     where = cover > 0
     out = smoothed(grown, fit.body.asset, where, garment.rounds)

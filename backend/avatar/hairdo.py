@@ -101,7 +101,9 @@ def _beard(fit: Fitting) -> None:
         _grown(fit, moustache * 2.0, np.full(len(moustache), 0.012), 2)
         return
     area = np.where(lips, -1.0, np.maximum(beard_area(fit.fields), moustache * 1.5))
-    _grown(fit, area, np.full(len(area), 0.014 if fit.look.beard == "beard" else 0.022), 5)
+    full = 0.014 if fit.look.beard == "beard" else 0.020
+    lip = moustache * 1.5 >= beard_area(fit.fields)
+    _grown(fit, area, np.where(lip, 0.006, full), 5)
     if fit.look.beard == "long beard":
         g = fit.marks.gaze
         chin = fit.marks.eyes.mean(0) + [0, 0.25 * g, -2.0 * g]
@@ -122,7 +124,9 @@ def _curtain(fit: Fitting, top: float, low: float) -> None:
         # Below the chin it lies on neck and back instead of hanging in the air.
         behind = max(centre[1] + ry * (1 - 0.25 * t), cy + deep if z < marks.levels[6] else -1.0) + 0.012
         swell = 1.0 + 0.25 * np.sin(np.pi * min(t * 1.2, 1.0)) - 0.15 * t
-        x_out, y_out = rx + 0.022 * swell + 0.006, behind - centre[1] + 0.012
+        # At its top it comes out of the hair of the scalp.
+        out_of = 0.028 * (1 - min(t / 0.25, 1.0)) ** 2
+        x_out, y_out = rx + 0.022 * swell + 0.006 - out_of, behind - centre[1] + 0.012 - out_of
         x_in, y_in = x_out - 0.034, y_out - 0.036
         z_row = np.full(len(back), z)
         outer = np.stack([x_out * np.sin(back), centre[1] + y_out * np.cos(back), z_row], 1)

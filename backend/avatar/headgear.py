@@ -86,7 +86,7 @@ def brimmed(brim: float, crown: float, waist: float = 1.0, point: float = 1.0, b
         rows += [(float(np.interp(z, [0.02, crown * s], [1.06 * waist, point])), float(z)) for z in up]
         lid = crown * s + 0.012 * min(1.0, point * 1.5)
         rows += [(0.6 * point, lid), (0.0, lid + 0.002)]
-        base = h.rim + 0.004
+        base = h.rim + 0.018
         fit.add("hat", lathe(rows, (0, h.centre[1], base), (h.rx, h.ry), lean),
                 banded(worn, base + 0.018, base + 0.018 + band), "Head")
 
@@ -99,8 +99,9 @@ def wizard_hat(fit: Fitting, worn: Worn) -> None:
     rows = [(0.9, 0.0), (1.9, -0.01), (1.92, 0.004), (1.1, 0.02), (1.02, 0.06 * s), (0.72, 0.16 * s), (0.44, 0.27 * s),
             (0.2, 0.37 * s), (0.0, 0.43 * s)]
     shift = [0, 0, 0, 0, 0, 0.0, 0.02, 0.055, 0.085]
-    fit.add("hat", lathe(rows, (0, h.centre[1], h.rim), (h.rx, h.ry), 0.12, shift=shift),
-            banded(worn, h.rim + 0.025, h.rim + 0.06), "Head")
+    base = h.rim + 0.015
+    fit.add("hat", lathe(rows, (0, h.centre[1], base), (h.rx, h.ry), 0.12, shift=shift),
+            banded(worn, base + 0.025, base + 0.06), "Head")
 
 
 def toque(fit: Fitting, worn: Worn) -> None:

@@ -46,10 +46,12 @@ class DressedSolid:
         self.frame = Frame.of(vertices)
         self.device = torch.device(device)
         self._parts: list[tuple[ClosedSurface, NDArray[np.int32]]] = []
+        self._robust: list[NearestSurface] = []
         for part in figure.parts:
-            faces = part.triangles
             placed = torch.from_numpy(self.frame.vertices(part.vertices.astype(np.float32))).to(device)
-            self._parts.append((ClosedSurface(placed, torch.from_numpy(faces).to(device)), faces))
+            faces = torch.from_numpy(part.triangles).to(device)
+            self._parts.append((ClosedSurface(placed, faces), part.triangles))
+            self._robust.append(NearestSurface(placed, faces))
         # Lips and nostrils touch themselves; there only winding numbers tell the inside. Without its walls the mouth
         # counts as filled, and so do the eye sockets behind the eyeballs.
         skin, kinds = figure.parts[0], figure.body.asset.face_parts
@@ -61,9 +63,24 @@ class DressedSolid:
         middle = np.array([0.0, neck[1], 0.5 * (neck[2] + top)], np.float32)
         self.head = self.frame.vertices(middle[None])[0], float(0.75 * (top - neck[2]) * self.frame.scale)
 
-    def distance(self, points: torch.Tensor, limit: float = 4.0) -> torch.Tensor:
-        """(N,) signed distance at points (N, 3), field units, negative inside; +infinity beyond the limit."""
-        return self._nearest(points, limit)[0]
+    def distance(self, points: torch.Tensor, limit: float = 4.0, near: bool = False) -> torch.Tensor:
+        """(N,) signed distance at points (N, 3), field units, negative inside; +infinity beyond the limit.
+
+        Clothes and hair may cut through themselves, so the sign is the winding number's; of points `near` the surface
+        the skin's comes from its normals, which is many times quicker and wrong only where the skin touches itself.
+        """
+        best = torch.full((len(points),), torch.inf, device=points.device)
+        for number, (surface, _) in enumerate(self._parts):
+            rows = _near(points, surface, limit)
+            if not rows.any():
+                continue
+            some = points[rows]
+            if number == 0:
+                found = self._skin(some, limit, near)
+            else:
+                found = _signed(self._robust[number], some, limit)
+            best[rows] = torch.minimum(best[rows], found)
+        return best
 
     def colours(self, points: Points, check: Check = lambda: None) -> NDArray[np.float32]:
         """(N, 3) sRGB of the nearest part at points (N, 3) near the surface."""
@@ -103,29 +120,14 @@ class DressedSolid:
             face[rows], shares[rows] = found.face[better].long(), found.barycentric[better]
         return part.cpu().numpy(), face.cpu().numpy(), shares.cpu().numpy()
 
-    def _nearest(self, points: torch.Tensor, limit: float) -> tuple[torch.Tensor, torch.Tensor]:
-        best = torch.full((len(points),), torch.inf, device=points.device)
-        part = torch.full((len(points),), -1, dtype=torch.int64, device=points.device)
-        for number, (surface, _) in enumerate(self._parts):
-            # Where a nearer part was found already, only points that this one may be nearer to are asked about.
-            near = _near(points, surface, limit) if number else torch.ones(len(points), dtype=torch.bool,
-                                                                            device=points.device)
-            if not near.any():
-                continue
-            distance = self._skin(points, limit) if number == 0 else surface.ask(points[near], limit).distance
-            better = distance < best[near]
-            rows = torch.nonzero(near).squeeze(1)[better]
-            best[rows], part[rows] = distance[better], number
-        return best, part
-
-    def _skin(self, points: torch.Tensor, limit: float) -> torch.Tensor:
+    def _skin(self, points: torch.Tensor, limit: float, near: bool) -> torch.Tensor:
         """(N,) signed distance of the skin."""
         centre, radius = torch.from_numpy(self.head[0]).to(points), self.head[1]
         at_head = (points - centre).norm(dim=1) < radius
         out = torch.empty(len(points), device=points.device)
-        out[~at_head] = self._parts[0][0].ask(points[~at_head], limit).distance
-        found = self._face.ask(points[at_head], limit)
-        out[at_head] = torch.where(found.inside, -found.distance, found.distance)
+        below = points[~at_head]
+        out[~at_head] = self._parts[0][0].ask(below, limit).distance if near else _signed(self._robust[0], below, limit)
+        out[at_head] = _signed(self._face, points[at_head], limit)
         return out
 
     def surface(
@@ -146,7 +148,8 @@ class DressedSolid:
             # The surface crosses a cell only where its middle is nearer than its corner; marching needs two cells more.
             enough = SLACK * (0.5 * np.sqrt(3.0) * size) + 2.0 * cell
             # A child of a cell that was kept is no farther from the surface than this; the first may be anywhere.
-            value = self._sample(origin, index, size, change, EVERYWHERE if level == 0 else 2.5 * enough + reach, check)
+            limit = EVERYWHERE if level == 0 else 2.5 * enough + reach
+            value = self._sample(origin, index, size, change, limit, level == LEVELS, check)
             if level == LEVELS:
                 volume[tuple(index.T)] = value
                 break
@@ -164,7 +167,7 @@ class DressedSolid:
 
     def _sample(
         self, origin: NDArray[np.float64], index: NDArray[np.int64], size: float,
-        change: Callable[[torch.Tensor], torch.Tensor] | None, limit: float, check: Check,
+        change: Callable[[torch.Tensor], torch.Tensor] | None, limit: float, near: bool, check: Check,
     ) -> NDArray[np.float32]:
         """(N,) the distance with the change at the middles of cells (N, 3)."""
         out = np.empty(len(index), np.float32)
@@ -172,7 +175,7 @@ class DressedSolid:
             check()
             middle = origin + (index[start : start + CHUNK] + 0.5) * size
             points = torch.from_numpy(middle.astype(np.float32)).to(self.device)
-            value = self.distance(points, limit)
+            value = self.distance(points, limit, near)
             if change is not None:
                 value = value + change(points)
             out[start : start + CHUNK] = value.cpu().numpy()
@@ -190,6 +193,12 @@ class DressedSolid:
 
 
 _CHILDREN = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1], indexing="ij"), -1).reshape(-1, 3)
+
+
+def _signed(surface: NearestSurface, points: torch.Tensor, limit: float) -> torch.Tensor:
+    """(N,) signed distance by winding number."""
+    found = surface.ask(points, limit)
+    return torch.where(found.inside, -found.distance, found.distance)
 
 
 def _near(points: torch.Tensor, surface: ClosedSurface, limit: float) -> torch.Tensor:

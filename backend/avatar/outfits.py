@@ -136,7 +136,7 @@ OUTFITS: tuple[Outfit, ...] = (
            (W("trousers", "brown"), W("boots", "black"), W("shirt", "blue", "gold"), W("belt", "brown", "gold")),
            ("shirt",), {"height": 0.1, "legs": -0.9, "shoulders": 0.8, "weight": 0.75, "head": 0.7}, "long", "ginger",
            "long beard"),
-    Outfit(("student", "teenager", "gamer", "teen"),
+    Outfit(("student", "gamer", "schoolchild"),
            (W("jeans", "denim"), W("trainers", "white", "red"), W("hoodie", "grey"), W("backpack", "blue")),
            ("hoodie",)),
     Outfit(("teacher", "professor", "librarian"),

@@ -19,15 +19,17 @@ from backend.avatar.look import Look, Worn
 from backend.avatar.outfits import EVERYDAY, OUTFITS, Outfit
 from protocol.errors import BadRequest
 
-FILLERS = frozenset(
-    "a an the and with of in wearing wears dressed who is has have having are was that this his her their its as at on "
-    "to by for from looks looking like body build built type figure one made unreal engine 3d rendering render "
-    "full standing clothes clothing outfit garments colour color coloured colored man's woman's skinned hair haired "
-    "beautiful handsome pretty friendly happy realistic photo picture portrait it but or also then very age year years "
-    "wearer over under around holding some pair set matching cute nice smiling serious stature height guy".split()
-)
-BREAKS = ("with", "wearing", "wears", "in", "and", ",", "who", "has", "having", "but", "dressed", ".", ";", "is", "that", "on",
-          "or", "nor", "over")  # fmt: skip
+_FILLERS = """
+    a an the and with of in wearing wears dressed who is has have having are was that this his her their its as at on to
+    by for from looks looking like body build built type figure one made unreal engine 3d rendering render full standing
+    clothes clothing outfit garments colour color coloured colored man's woman's skinned hair haired beautiful handsome
+    pretty friendly happy realistic photo picture portrait it but or also then very age year years wearer over under
+    around holding some pair set matching cute nice smiling serious stature height guy
+"""
+FILLERS = frozenset(re.split(r"\s+", _FILLERS.strip()))
+BREAKS = ("with", "wearing", "wears", "in", "and", ",", "who", "has", "having", "but", "dressed", ".", ";", "is",
+          "that", "on", "or", "nor", "over")  # fmt: skip
+STYLES = ("bob", "ponytail", "pigtails", "braids", "plaits", "bun", "afro", "mohawk")
 FEET, INCH = 0.3048, 0.0254
 SHORTEST, TALLEST = 0.45, 2.6  # metres that a number in the prompt may say
 
@@ -35,7 +37,8 @@ SHORTEST, TALLEST = 0.45, 2.6  # metres that a number in the prompt may say
 @dataclass(frozen=True)
 class Reading:
     """What was read: the look, the height asked for in metres or None, words that were understood and that were not,
-    notes for the user, and `said`, the sliders that words have moved with the amount."""
+    notes for the user, `said`, the sliders that words have moved with the amount, and `decided`, all sliders that the
+    words leave no choice in."""
 
     look: Look
     height_metres: float | None
@@ -43,6 +46,7 @@ class Reading:
     unknown: tuple[str, ...]
     notes: tuple[str, ...]
     said: Mapping[str, float] = field(default_factory=dict)
+    decided: tuple[str, ...] = ()
 
 
 @dataclass
@@ -85,7 +89,8 @@ class _Reader:
             (r"(\d)\s*(?:m|metres?|meters?)\s*(\d\d)\b", lambda m: int(m[1]) + int(m[2]) / 100),
             (r"(\d+[.,]\d+|\d)\s*(?:m|metres?|meters?)\b", lambda m: float(m[1].replace(",", "."))),
             (r"(\d{2,3})\s*(?:cm|centimetres?|centimeters?)\b", lambda m: int(m[1]) / 100),
-            (r"(\d)\s*(?:'|ft\.?|feet|foot)\s*(\d{1,2})\s*(?:\"|''|in\.?|inch(?:es)?)?", lambda m: int(m[1]) * FEET + int(m[2]) * INCH),
+            (r"(\d)\s*(?:'|ft\.?|feet|foot)\s*(\d{1,2})\s*(?:\"|''|in\.?|inch(?:es)?)?",
+             lambda m: int(m[1]) * FEET + int(m[2]) * INCH),
             (r"(\d)\s*(?:feet|foot|ft)\b", lambda m: int(m[1]) * FEET),
         )  # fmt: skip
         for pattern, value in patterns:
@@ -99,7 +104,8 @@ class _Reader:
                     )
                 self.height = metres
                 # "1.9 m tall" says one thing, not two.
-                return re.sub(r"^\s*(tall|high|in height|of height)", " ", text[found.end() :]).join([text[: found.start()], ""])
+                rest = re.sub(r"^\s*(tall|high|in height|of height)", " ", text[found.end() :])
+                return text[: found.start()] + " " + rest
         return text
 
     def _read(self) -> None:
@@ -115,9 +121,9 @@ class _Reader:
                 degree = degree * lx.DEGREES[word] if degree != 1.0 else lx.DEGREES[word]
             elif kind:
                 self._take(kind, value, " ".join(self.tokens[i : i + length]), phrase)
-                phrase, degree, denied = _Phrase(), 1.0, denied and i + length < len(self.tokens) and self.tokens[i + length] in ("or", "nor")
-                phrase.denied = denied
                 i += length
+                denied = denied and self.tokens[i : i + 1] in (["or"], ["nor"])
+                phrase, degree = _Phrase(denied=denied), 1.0
                 continue
             elif (colour := self._longest(lx.COLOUR_WORDS, i))[0]:
                 phrase.colours.append(lx.COLOUR_WORDS[colour[1]])
@@ -172,7 +178,7 @@ class _Reader:
         word = self.tokens[i]
         if word in lx.HAIR_HEADS:
             return 1, "hair", word
-        if word in ("bob", "ponytail", "pigtails", "braids", "plaits", "bun", "afro", "mohawk", "bald", "brunette", "redhead"):
+        if word in STYLES or word in ("bald", "brunette", "redhead"):
             return 1, "style", word
         if word in ("blonde", "blond") and not self._hair_ahead(i):
             return 1, "style", word
@@ -195,11 +201,8 @@ class _Reader:
         return 0, "", ""
 
     def _hair_ahead(self, i: int) -> bool:
-        return any(word in lx.HAIR_HEADS or self._noun_is_style(word) for word in self.tokens[i + 1 : i + 3])
-
-    @staticmethod
-    def _noun_is_style(word: str) -> bool:
-        return word in ("bob", "ponytail", "pigtails", "braids", "bun", "afro", "mohawk", "beard", "moustache")
+        heads = (*lx.HAIR_HEADS, *STYLES, "beard", "moustache")
+        return any(word in heads for word in self.tokens[i + 1 : i + 3])
 
     def _take(self, kind: str, value: str, said: str, phrase: _Phrase) -> None:
         """Gives a noun what was said before it."""
@@ -248,13 +251,10 @@ class _Reader:
         if phrase.denied:
             return
         if self.outfit is not None and self.outfit.words[0] != value:
-            self.notes.append(f"It cannot be a {self.outfit.words[0]} and a {value} at once; it is a {self.outfit.words[0]}.")
+            first = self.outfit.words[0]
+            self.notes.append(f"Nobody is a {first} and a {value} at once; it is a {first}.")
         else:
             self.outfit = next(one for one in OUTFITS if one.words[0] == value)
-        for words, count in ((lx.WOMEN, 1), (lx.MEN, -1)):
-            if any(token in words for token in self.tokens):
-                break
-            del count
         self._describe(phrase.words)
         if phrase.colours:
             self.outfit_colour = phrase.colours[-1]
@@ -281,7 +281,8 @@ class _Reader:
                 phrase.pattern = phrase.pattern or "chequered"
             self.worn.append(Worn(kind, first, second, phrase.pattern))
         if value == "business suit":
-            self.worn.append(Worn("shirt", "white"))
+            self.worn[-1] = replace(self.worn[-1], colour=self.worn[-2].colour)  # trousers as the jacket
+            self.worn += [Worn("shirt", "white"), Worn("shoes", "black")]
 
     def _take_hair(self, _: str, phrase: _Phrase) -> None:
         if phrase.denied:
@@ -309,9 +310,7 @@ class _Reader:
         for one, degree in phrase.words:
             if one in lx.HAIR_COLOUR_WORDS:
                 self.hair_colour = lx.HAIR_COLOUR_WORDS[one]
-            elif one not in ("long", "short", "big", "large", "high", "small"):
-                rest.append((one, degree))
-            elif word == "bald":
+            elif word == "bald" or one not in ("long", "short", "big", "large", "high", "small"):
                 rest.append((one, degree))
         self._describe(rest)
 
@@ -362,7 +361,8 @@ class _Reader:
                 rest.append((one, degree))
                 continue
             sized = True
-            self.moves.setdefault(slider, []).append(sign * lx.PART_MOVE * (-0.5 * abs(degree) if phrase.denied else degree))
+            much = lx.NEGATED * abs(degree) if phrase.denied else degree
+            self.moves.setdefault(slider, []).append(sign * lx.PART_MOVE * much)
             self.known.append(one)
         if not sized and word in lx.BELLIES:
             self.moves.setdefault(name, []).append((-0.5 if phrase.denied else 1.0) * lx.PART_MOVE)
@@ -398,7 +398,8 @@ def read(prompt: str, height_metres: float = 0.0, negative_prompt: str = "") -> 
     if reader.others:
         notes.append(f"Only the person is made; {', '.join(sorted(set(reader.others)))} was left out.")
     if reader.unknown:
-        notes.append("These words say nothing about a person that it knows: " + ", ".join(sorted(set(reader.unknown))) + ".")
+        words = ", ".join(sorted(set(reader.unknown)))
+        notes.append(f"These words say nothing about a person that it knows: {words}.")
     sliders, said = _sliders(reader, notes)
     without = {slot for word in re.findall(r"[a-z' ]+", negative_prompt.lower()) for slot in _slots_of(word.strip())}
     look = _look(reader, sliders, reader.bare | without)
@@ -407,7 +408,18 @@ def read(prompt: str, height_metres: float = 0.0, negative_prompt: str = "") -> 
     height = height_metres or reader.height
     if height:
         look = with_height(look, height)
-    return Reading(look, height, tuple(reader.known), tuple(dict.fromkeys(reader.unknown)), tuple(notes), said)
+    return Reading(look, height, tuple(reader.known), tuple(dict.fromkeys(reader.unknown)), tuple(notes), said,
+                   _decided(reader, said))
+
+
+def _decided(reader: _Reader, said: Mapping[str, float]) -> tuple[str, ...]:
+    """The sliders that words have a say in."""
+    names = {*said, *(reader.outfit.sliders if reader.outfit else ())}
+    if reader.women or reader.men or (reader.outfit and reader.outfit.gender is not None):
+        names.add("gender")
+    if reader.ages:
+        names.add("age")
+    return tuple(sorted(names))
 
 
 def _slots_of(word: str) -> list[str]:
@@ -479,8 +491,9 @@ def _look(reader: _Reader, sliders: dict[str, float], bare: set[str]) -> Look:
                 "" if reader.no_beard else beard, reader.eyes or "brown", tuple(worn))
 
 
-_ORDER = {slot: i for i, slot in enumerate(("lower", "legs", "whole", "upper", "feet", "neck", "outer", "apron", "waist",
-                                            "hands", "shoulders", "back", "cape", "face", "eyes", "head", "ears"))}  # fmt: skip
+_SLOTS = ("lower", "legs", "whole", "upper", "feet", "neck", "outer", "apron", "waist", "hands", "shoulders", "back",
+          "cape", "face", "eyes", "head", "ears")  # fmt: skip
+_ORDER = {slot: i for i, slot in enumerate(_SLOTS)}
 
 
 def _put(worn: list[Worn], one: Worn) -> list[Worn]:

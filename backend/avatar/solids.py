@@ -49,7 +49,7 @@ def lathe(
         sections.append(np.stack([r * radii[0] * np.cos(angle), r * radii[1] * np.sin(angle) + back,
                                   np.full(around, height)], 1))  # fmt: skip
     vertices, faces = rings(sections)
-    c, s = np.cos(tilt), np.sin(tilt)
+    c, s = np.cos(tilt), -np.sin(tilt)
     vertices = vertices @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]).T + np.asarray(centre, float)
     return outward(vertices, faces)
 

@@ -55,7 +55,6 @@ Points = NDArray[np.float32]
 
 HEAD_FACTOR = 2.2  # how much larger a head is made for simplifying and unwrapping: nearly five times the texels
 PLACES = 60_000  # of the surface at which colours are taken over and drawn back to
-MOST_TINT = 0.35  # how far sculpting may take a colour from what the words say, each channel
 SPARE = 0.06  # field units around the figure: more than a cell of any grid
 
 
@@ -203,7 +202,7 @@ def finish_figure(
     def colour_at(points: Points) -> Points:
         said = solid.colours(points, lambda: tell(0.85, "baking the texture"))
         at = torch.from_numpy(points).to(solid.device)
-        tint = (stage.texture.colour(at) - before.colour(at)).clamp(-MOST_TINT, MOST_TINT)
+        tint = (stage.texture.colour(at) - before.colour(at)).clamp(-settings.most_tint, settings.most_tint)
         return np.clip(said + tint.cpu().numpy(), 0.0, 1.0)
 
     baked = bake(mesh, colour_at, size)

@@ -225,6 +225,8 @@ class AvatarSculpt:
     """Of the final surface, field units: about as many metres."""
     faces: int
     texture: int
+    most_tint: float
+    """How far sculpting may take a colour from what the words say, each channel of sRGB in 0..1."""
     paint_begin: float
     """Noise level from which the finished figure is painted over; 0 leaves it as it was sculpted."""
     face_every: int = 4
@@ -290,10 +292,10 @@ DRAFT = Preset(
     paint=Paint(views=8, broad=Stroke(steps=12, begin=1.0, scale=3.0), sharp=Stroke(steps=6, begin=0.4, scale=2.0)),
     edit=Edit(tetrahedra=72, again=0.6, t_max=0.85),
     avatar=AvatarSculpt(
-        steps=40, views=2, pixels=128, tetrahedra=96, reach=0.03, lattice=40, weight=0.02, keep_colour=40.0,
-        keep_shape=2.0, smooth=300.0, learning_rate=0.003, surface_learning_rate=0.0006, cell=0.006, faces=20_000,
-        texture=1024, paint_begin=0.0,
-    ),  # [ours] a prior of small pictures has little to say about a figure: words decide, it only shades them
+        steps=16, views=2, pixels=128, tetrahedra=80, reach=0.006, lattice=32, weight=0.01, keep_colour=60.0,
+        keep_shape=4.0, smooth=300.0, learning_rate=0.002, surface_learning_rate=0.0003, cell=0.007, faces=20_000,
+        texture=1024, most_tint=0.08, paint_begin=0.0,
+    ),  # [ours] a prior of small pictures has little to say of people: given more, it melts faces; words decide
     paints=True,
     preview_every=3.0,
 )
@@ -340,7 +342,7 @@ STANDARD = Preset(
     avatar=AvatarSculpt(
         steps=1500, views=4, pixels=512, tetrahedra=192, reach=0.08, lattice=96, weight=1.0, keep_colour=400.0,
         keep_shape=20.0, smooth=2000.0, learning_rate=0.005, surface_learning_rate=0.001, cell=0.005, faces=40_000,
-        texture=2048, paint_begin=0.6,
+        texture=2048, most_tint=0.5, paint_begin=0.6,
     ),
     paints=False,  # [ours] not measured yet with the open-domain priors that this preset is for
     preview_every=2.0,
@@ -386,7 +388,7 @@ PAPER = Preset(
     avatar=AvatarSculpt(
         steps=30_010, views=1, pixels=224, tetrahedra=256, reach=0.1, lattice=128, weight=1.0, keep_colour=400.0,
         keep_shape=20.0, smooth=2000.0, learning_rate=0.0005, surface_learning_rate=0.0005, cell=0.004, faces=60_000,
-        texture=4096, paint_begin=0.0,
+        texture=4096, most_tint=1.0, paint_begin=0.0,
     ),  # [AvatarCLIP] steps, pixels and rate of its sculpting
     paints=False,  # [M3D] has no such stage
     preview_every=10.0,
