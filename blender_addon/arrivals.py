@@ -47,7 +47,8 @@ class Arrivals:
 
     def preview(self, job: Job, update: Any) -> None:
         """Show a rough mesh, unless the artist wants none or has deleted it."""
-        if job.target or not preferences.settings().show_preview:
+        beside = kinds.find(job.spec.kind).place is not None
+        if job.target and not beside or not preferences.settings().show_preview:
             return
         if job.file != filemark.current() or compat.hands_full():
             return
@@ -55,7 +56,8 @@ class Arrivals:
             return  # it was there, and nothing but a person can have taken it away
         arrays = {"vertices": update.vertices, "faces": update.faces, "colours": update.colours}
         try:
-            preview.show(job.id, getattr(job.spec, "name", "") or object_name(job.prompt), job.place, arrays)
+            name = getattr(job.spec, "name", "") or object_name(job.prompt)
+            preview.show(job.id, name, job.place, arrays, in_metres=not beside)
         except BrokenMesh as error:  # the job goes on, and so does the next preview
             log.warning("a preview of job %s was left out: %s", job.id, error)
         else:

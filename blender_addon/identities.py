@@ -6,6 +6,7 @@ The file's own header says what the word stands for and with which prior it can 
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -67,13 +68,7 @@ class Identities:
 
     def all(self) -> list[Identity]:
         """By their words; a file that cannot be read is left out."""
-        found = []
-        for path in sorted(self.folder.glob(f"*{ENDING}")):
-            try:
-                found.append(read(path))
-            except BrokenIdentity:
-                continue
-        return found
+        return list(_listed(self.folder, self.folder.stat().st_mtime_ns))  # a panel asks with every drawing
 
     def get(self, word: str) -> Identity | None:
         return next((one for one in self.all() if one.word == word), None)
@@ -107,6 +102,18 @@ class Identities:
             return {}
         spoken = self.spoken(str(getattr(spec, "prompt", "")))[:AT_ONCE]
         return {f"identity_{at}": np.frombuffer(one.path.read_bytes(), np.uint8) for at, one in enumerate(spoken)}
+
+
+@functools.lru_cache(maxsize=4)
+def _listed(folder: Path, stamp: int) -> tuple[Identity, ...]:
+    """What lies in a folder; stamp: of its last change."""
+    found = []
+    for path in sorted(folder.glob(f"*{ENDING}")):
+        try:
+            found.append(read(path))
+        except BrokenIdentity:
+            continue
+    return tuple(found)
 
 
 def mine() -> Identities:

@@ -23,6 +23,7 @@ from .apply import painting as painted
 from .apply import removing as removed
 from .apply import selecting as selected
 from .apply import variations as varied
+from .apply.placement import Place
 from .capture import (
     editing,
     figure,
@@ -71,9 +72,9 @@ class Kind:
     spec, target, options, inputs: out of the context and the properties; target is the name of the object that is
     worked on, empty for none; options are plain values for the way back; all raise BadRequest for what is missing.
     deliver: brings the result into the scene and returns a name, `found` is what that names. uses_rig, uses_picture:
-    does it look at the cameras, at a picture in whose style it works? keeps: inputs that complete the result.
-    anytime: may the result land while something is being edited? aliases: names of the spec's fields that are others
-    in `scene.maquette`.
+    does it look at the cameras, at a picture in whose style it works? place: where a result stands that is an object
+    beside its target. keeps: inputs that complete the result. anytime: may the result land while something is being
+    edited? aliases: names of the spec's fields that are others in `scene.maquette`.
     """
 
     kind: str
@@ -91,6 +92,7 @@ class Kind:
     found: Callable[[str, dict[str, Any]], Any] = _object
     uses_rig: bool = False
     uses_picture: bool = False
+    place: Callable[[str, dict[str, Any]], Place] | None = None
     keeps: tuple[str, ...] = ()
     anytime: bool = False
     aliases: Mapping[str, str] = field(default_factory=dict)
@@ -141,6 +143,7 @@ KINDS = (
         inputs=editing.inputs,
         options=editing.options,
         target=meshes.target,
+        place=edited.place_of,
     ),
     Kind(
         kind="inpaint",

@@ -282,7 +282,8 @@ def _ask(kind: str, target: str, values: dict[str, Any], options: dict[str, Any]
         values = {"name": target[:63], **values}
     spec = wire.specs.spec_from_map(kind, values)
     inputs = entry.inputs(bpy.context, bpy.context.scene.maquette, target, spec, options)
-    return submit(spec, "ORIGIN", inputs, target=target, options=options)
+    place = entry.place(target, options) if entry.place is not None else "ORIGIN"
+    return submit(spec, place, inputs, target=target, options=options)
 
 
 def ask(kind: kinds.Kind, context: Any) -> Handle:
@@ -291,7 +292,9 @@ def ask(kind: kinds.Kind, context: Any) -> Handle:
     target, spec = kind.target(context, properties), kind.spec(context, properties)
     options = kind.options(context, properties, target, spec) | kinds.style_of(properties, kind)
     inputs = kinds.with_style(kind.inputs(context, properties, target, spec, options), options)
-    place = "ORIGIN" if target or "place" not in kind.settings else properties.place
+    place: str | Place = "ORIGIN" if target or "place" not in kind.settings else properties.place
+    if kind.place is not None:
+        place = kind.place(target, options)
     return submit(spec, place, inputs, target=target, options=options, collection=properties.collection)
 
 
@@ -314,7 +317,7 @@ def batch_file(file: str, **options: Any) -> int:
 
 def submit(
     spec: Any,
-    place: str | Sequence[float] = "ORIGIN",
+    place: str | Sequence[float] | Place = "ORIGIN",
     inputs: Mapping[str, np.ndarray] | None = None,
     *,
     target: str = "",
@@ -345,7 +348,9 @@ def take_up() -> list[Handle]:
     return [Handle(job.id) for job in link.current().take_up()]
 
 
-def _place(place: str | Sequence[float], collection: str = "MAQUETTE") -> Place:
+def _place(place: str | Sequence[float] | Place, collection: str = "MAQUETTE") -> Place:
+    if isinstance(place, Place):
+        return place
     try:
         if isinstance(place, str):
             return take_place(bpy.context, place, collection)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import bpy
 from mathutils import Matrix
 
@@ -15,23 +17,33 @@ GAP = 1.2
 """How far to the side it stands, in widths of the original."""
 
 
+def place_of(target: str, options: dict[str, Any]) -> placement.Place:
+    """Where the result, and before it its preview, will stand: to the right of the original, or in its place with the
+    option `hide_original`."""
+    item = bpy.data.objects[target]
+    aside = 0.0 if options.get("hide_original") else GAP * item.dimensions.x
+    matrix = Matrix.Translation((aside, 0.0, 0.0)) @ item.matrix_world
+    scene = bpy.context.scene
+    filed = item.users_collection[0] if item.users_collection else scene.collection
+    name = placement.ROOT if filed == scene.collection else filed.name
+    return placement.Place(scene.name, tuple(value for row in matrix for value in row), name)
+
+
 def deliver(delivery: Delivery) -> str:
     """Returns the new object's name. Raises BrokenMesh or BrokenImage and leaves the scene as it was.
 
-    The option `hide_original` puts it where the original stands, which is hidden; without it, it stands to the right.
+    It stands where its preview does, or where one would be. The original is hidden only with the option
+    `hide_original`.
     """
     made = build(delivery, delivery.name or placement.object_name(delivery.prompt), in_metres=False, preview=True)
     item = bpy.data.objects.get(delivery.target)
-    if not made.users_collection:
+    if not made.users_collection and item is not None:
         stand_beside(delivery, made)
-    elif item is not None:
-        made.matrix_world = item.matrix_world
+        made.matrix_world = place_of(delivery.target, delivery.options).transform
+    elif not made.users_collection:
+        placement.link(delivery.place, made)
     if item is not None and delivery.options.get("hide_original"):
         item.hide_set(True)
         item.hide_render = True
-    elif item is not None:
-        bpy.context.view_layer.update()  # for the size
-        made.matrix_world = Matrix.Translation((GAP * max(item.dimensions.x, made.dimensions.x), 0.0, 0.0)) \
-            @ item.matrix_world
     compat.undo_push(f"Maquette: {made.name}")
     return str(made.name)

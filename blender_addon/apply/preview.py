@@ -37,14 +37,17 @@ def find(job_id: str) -> Any | None:
     return None
 
 
-def show(job_id: str, name: str, place: placement.Place, arrays: dict[str, np.ndarray]) -> str:
+def show(
+    job_id: str, name: str, place: placement.Place, arrays: dict[str, np.ndarray], *, in_metres: bool = True
+) -> str:
     """Make or update the preview of a job and return the object's name.
 
-    arrays: vertices (V, 3) float32 metres, faces (F, 3) int32, colours (V, 4) uint8 sRGB with straight alpha.
+    arrays: vertices (V, 3) float32, faces (F, 3) int32, colours (V, 4) uint8 sRGB with straight alpha. in_metres: are
+    the vertices metres, or units of the scene already?
     Raises BrokenMesh and changes nothing when the arrays are no mesh.
     """
     geometry = MeshArrays.from_result({key: arrays[key] for key in ("vertices", "faces") if key in arrays})
-    vertices = placement.in_scene_units(geometry.vertices, place)
+    vertices = placement.in_scene_units(geometry.vertices, place) if in_metres else geometry.vertices
     colours = arrays.get("colours")
     if colours is not None and (colours.dtype != np.uint8 or colours.shape != (len(geometry.vertices), 4)):
         colours = None

@@ -38,7 +38,11 @@ class MAQUETTE_PT_main(parts.Sidebar, bpy.types.Panel):
 def expected(kind, context) -> str:
     """How long a job with these settings takes, from what earlier ones took at this hub."""
     properties = context.scene.maquette
-    spec = {"preset": properties.preset, "prior": properties.prior.strip(), "effort": properties.effort}
+    shown = {*kind.settings, *kind.more}
+    spec = {
+        "preset": properties.preset if "preset" in shown else "", "prior": properties.prior.strip(),
+        "effort": properties.effort if "effort" in shown else 1.0,
+    }
     seconds = estimate(link.current().history, connection.hub_key(), kind.kind, spec)
     if seconds is None:
         return words.say("Not measured here yet")

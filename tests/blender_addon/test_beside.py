@@ -40,7 +40,7 @@ def test_an_edited_mesh_stands_beside_the_original(crate, arrays):
     bpy.context.view_layer.update()
     assert item.name == "Blue ball" and not crate.hide_get() and crate.matrix_world == before
     moved = Matrix.Translation(item.matrix_world.translation - before.translation)
-    assert item.matrix_world == moved @ before and moved.translation.y == moved.translation.z == 0.0
+    assert np.allclose(item.matrix_world, moved @ before) and moved.translation.y == moved.translation.z == 0.0
     assert moved.translation.x > crate.dimensions.x and item.users_collection == crate.users_collection
 
 
@@ -48,6 +48,23 @@ def test_it_takes_the_originals_place_only_when_asked(crate, arrays):
     item = bpy.data.objects[edited.deliver(delivery(arrays, target="Crate", options={"hide_original": True}))]
     assert item.matrix_world == crate.matrix_world and crate.hide_get() and crate.hide_render
     assert len(crate.data.polygons) == 6
+
+
+def test_its_preview_stands_there_before_it(crate, arrays):
+    place = edited.place_of("Crate", {})
+    bpy.context.scene.unit_settings.scale_length = 0.01  # its vertices are the original's units all the same
+    rough = {name: arrays[name] for name in ("vertices", "faces")}
+    preview.show(JOB, "Blue ball", place, rough, in_metres=False)
+    bpy.context.view_layer.update()
+    shown = preview.find(JOB)
+    aside = Matrix.Translation((1.2 * crate.dimensions.x, 0.0, 0.0))
+    assert np.allclose(shown.matrix_world, aside @ crate.matrix_world)
+    assert shown.users_collection == crate.users_collection and shown.data.vertices[0].co.z == 1.0
+    shown.location.y += 4.0  # the artist has moved it
+    bpy.context.view_layer.update()
+    moved = shown.matrix_world.copy()
+    item = bpy.data.objects[edited.deliver(delivery(arrays, target="Crate"))]
+    assert item == shown and item.matrix_world == moved and item.data.vertices[0].co.z == 1.0
 
 
 def test_the_original_may_be_gone(addon, arrays):

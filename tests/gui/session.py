@@ -41,6 +41,20 @@ def objects() -> list[str]:
     return sorted(item.name for item in bpy.data.objects if "maquette_job" in item or "maquette_preview_of" in item)
 
 
+def facts(item: Any) -> dict[str, Any]:
+    """Of an object's mesh: how high it is, how many edges do not lie between two faces, its UV maps and materials."""
+    mesh = item.data
+    sides: dict[Any, int] = {}
+    for face in mesh.polygons:
+        for edge in face.edge_keys:
+            sides[edge] = sides.get(edge, 0) + 1
+    return {
+        "height": round(max(vertex.co.z for vertex in mesh.vertices), 4),
+        "open": sum(count != 2 for count in sides.values()),
+        "maps": [layer.name for layer in mesh.uv_layers], "materials": [one.name for one in mesh.materials],
+    }
+
+
 def scene() -> Any:
     """The panel's settings, asked for each time: an undo makes them new."""
     return bpy.context.window_manager.windows[0].scene.maquette
@@ -106,11 +120,32 @@ def session(hands: window.Hands) -> window.Script:
     yield 0.5
     note("redone", objects=objects())
 
-    # A second job, long enough to be cancelled by its button.
+    # The tip of its cap goes, and the surface closes; one undo brings it back.
+    item = bpy.data.objects["Red mushroom"]
+    bpy.context.view_layer.objects.active = item
+    item.select_set(True)
+    whole, faces = facts(item), len(item.data.polygons)
+    top = 0.9 * max(corner[2] for corner in item.bound_box)
+    for face in item.data.polygons:
+        face.select = face.center.z > top
+    scene().kind = "remove"
+    yield from hands.push("maquette.generate")
+    yield lambda: len(jobs) == 2 and jobs.newest().over
+    yield from look_at(hands, "TEXTURE")
+    yield from hands.picture(out / "5_removed.png")
+    job = jobs.newest()
+    note("removed", state=job.state, error=str(job.error or ""), before=whole, after=facts(item), faces=faces)
+    yield from in_viewport(hands)
+    yield from hands.press("Z", ctrl=True)
+    yield 0.3
+    note("restored", after=facts(bpy.data.objects["Red mushroom"]))
+
+    # A third job, long enough to be cancelled by its button.
+    scene().kind = "text_to_3d"
     scene().effort = 10.0
     yield from hands.push("maquette.generate")
-    yield lambda: len(jobs) == 2 and jobs.newest().state == "RUNNING"
-    yield from hands.picture(out / "5_running.png")
+    yield lambda: len(jobs) == 3 and jobs.newest().state == "RUNNING"
+    yield from hands.picture(out / "6_running.png")
     yield from hands.push("maquette.cancel", *COLUMNS)
     pressed = time.monotonic()
     yield lambda: jobs.newest().over
@@ -120,7 +155,7 @@ def session(hands: window.Hands) -> window.Script:
     # The history: unfold it, and take the settings of what was made from there.
     scene().prompt = "something else"
     yield from unfold(hands, "MAQUETTE_PT_history")
-    yield from hands.picture(out / "6_history.png")
+    yield from hands.picture(out / "7_history.png")
     yield from hands.push("maquette.reuse", *COLUMNS)
     yield 0.2
     note("history", records=[[one.state, one.title] for one in link.current().history], prompt=scene().prompt)

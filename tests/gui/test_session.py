@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-PICTURES = ("1_tab", "2_problem", "3_preview", "4_result", "5_running", "6_history")
+PICTURES = ("1_tab", "2_problem", "3_preview", "4_result", "5_removed", "6_running", "7_history")
 
 
 def test_the_tab_opens(step):
@@ -35,6 +35,15 @@ def test_one_undo_takes_the_result_away_and_redo_brings_it_back(step):
     assert step("redone")["objects"] == ["Red mushroom"]
 
 
+def test_a_piece_is_removed_and_undo_brings_it_back(step):
+    removed = step("removed")
+    assert (removed["state"], removed["error"]) == ("DONE", "")
+    before, after = removed["before"], removed["after"]
+    assert after["height"] < 0.97 * before["height"] and after["open"] == before["open"] == 0
+    assert after["maps"][:1] == before["maps"]
+    assert step("restored")["after"] == before
+
+
 def test_the_button_cancels_a_job_and_leaves_the_other(step):
     cancelled = step("cancelled")
     assert cancelled["state"] == "CANCELLED" and cancelled["objects"] == ["Red mushroom"]
@@ -42,7 +51,7 @@ def test_the_button_cancels_a_job_and_leaves_the_other(step):
 
 def test_the_history_gives_its_settings_back(step):
     history = step("history")
-    assert sorted(state for state, _ in history["records"]) == ["CANCELLED", "DONE"]
+    assert sorted(state for state, _ in history["records"]) == ["CANCELLED", "DONE", "DONE"]
     assert history["prompt"] == "a red mushroom"
 
 
