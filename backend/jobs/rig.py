@@ -111,7 +111,7 @@ def joints_of(spec: RigSpec, given: Intake, markers: Mapping[str, Floats], check
                  "notes": [*notes, *found.notes]}
         return Joints(frame.outward(found.skeleton), creature, found.confidence if sure else 0.8 * found.confidence,
                       found.needs_markers, facts)
-    quarters = creatures.facing(given, tips, creature) if spec.front == "auto" and not markers else 0
+    quarters = creatures.facing(given, medial, tips, creature) if spec.front == "auto" and not markers else 0
     if quarters:
         given = given.turned(quarters)
         medial, tips = creatures.tips_of(given)

@@ -6,26 +6,12 @@ A guess is only a default: the spec can say both, and the report says what was g
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from backend.rigging.intake import Intake
 from backend.rigging.medial import Branch, Medial
 
 TIP = 0.12  # of the bounding box's diagonal; shorter branches are no limbs
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """given: turned so that the front is at -Y; medial and tips: of it; creature; quarters: turns that were made; sure:
-    whether the shape spoke clearly."""
-
-    given: Intake
-    medial: Medial
-    tips: list[Branch]
-    creature: str
-    sure: bool
 
 
 def tips_of(given: Intake) -> tuple[Medial, list[Branch]]:
@@ -59,7 +45,7 @@ def classify(given: Intake, tips: list[Branch]) -> tuple[str, bool]:
     return "prop", False
 
 
-def facing(given: Intake, tips: list[Branch], creature: str) -> int:
+def facing(given: Intake, medial: Medial, tips: list[Branch], creature: str) -> int:
     """Quarter turns that bring the front of a creature other than a humanoid to -Y; 0 where nothing tells."""
     low, high = given.points.min(0), given.points.max(0)
     extent = high - low
@@ -70,13 +56,9 @@ def facing(given: Intake, tips: list[Branch], creature: str) -> int:
         return _quarters((head.tip - tail.tip)[:2])
     if creature == "spider":
         legs = [one for one in tips if one.tip[2] < low[2] + 0.25 * extent[2]]
-        thick = max(tips, key=lambda one: float(np.median(one.depth)))
-        if len(legs) >= 6:
-            way = np.mean([one.tip for one in legs], axis=0) - thick.tip
-            if np.abs(way[:2]).max() > 0.1:
-                return _quarters(way[:2])
-        return 0
-    if creature in ("fish", "bird") and extent[0] > 1.3 * extent[1] and creature == "fish":
+        way = np.mean([one.points[-1] for one in legs], axis=0) - medial.centres[medial.core()] if legs else np.zeros(3)
+        return _quarters(way[:2]) if np.abs(way[:2]).max() > 0.03 * extent[:2].max() else 0  # the abdomen is behind
+    if creature == "fish" and extent[0] > 1.3 * extent[1]:
         return 1
     return 0
 

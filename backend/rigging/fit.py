@@ -36,12 +36,16 @@ STIFF = {
     "Head": (3, 3, 3), "Shoulder": (4, 4, 4), "Arm": (0.3, 0.3, 0.3), "ForeArm": (1, 1, 1), "Hand": (3, 3, 3),
     "UpLeg": (1, 2, 4), "Leg": (1, 20, 20), "Foot": (2, 6, 6), "ToeBase": (6, 12, 12),
 }
-"""How much the prior holds a joint against turning about X, Y and Z; knees and ankles are hinges about X, or shins cross
-over to the other foot where legs are close together."""
+"""How much the prior holds a joint against turning about X, Y and Z; knees and ankles are hinges about X, or shins
+cross over to the other foot where legs are close together."""
+NEAR = 0.025  # of the height; skin that belongs to a surface lies nearer to it
+LIMBS = {side + name: (side + name, side + end) for side in ("Left", "Right")
+         for name, end in (("ForeArm", "Hand"), ("Leg", "Foot"))}
+"""First bone of a limb that a mesh may lack, and the joints whose skin is asked."""
 USUAL = (0.4, 0.68, 0.5, 0.5, 0.5, 0.15)  # sliders in the order of AXES: an ordinary adult
 HOLD = 0.002  # weight of the priors on sliders and stiff joints
 LOOSE = 0.2  # of that, for arms and legs
-STARTS = (0.75, 0.0, -0.6)  # radians that the arms are raised from the A-pose: T, A, hanging
+STARTS = (0.75, 0.0, -0.6, 2.0)  # radians that the arms are raised from the A-pose: T, A, hanging, above the head
 
 Floats = NDArray[np.float64]
 
@@ -57,10 +61,13 @@ class Surface:
 @dataclass(frozen=True, eq=False)
 class Fit:
     """skeleton: in the surface's frame, the surface's pose as its rest. residual: mean distance of both ways in parts
-    of the height. sliders: of the body. start: arms' angle that the best start had."""
+    of the height. misses: share of each limb's skin that has no surface that faces the same way near it; uncovered:
+    share of the surface that lies far from the body. sliders: of the body. start: arms' angle of the best start."""
 
     skeleton: Skeleton
     residual: float
+    misses: dict[str, float]
+    uncovered: float
     sliders: dict[str, float]
     start: float
 
@@ -133,16 +140,18 @@ class State:
 
 
 def fit(surface: Surface, steps: int = 320, check: Callable[[], None] = lambda: None,
-        tell: Callable[[float], None] = lambda done: None, markers: Mapping[str, Floats] | None = None) -> Fit:
+        tell: Callable[[float], None] = lambda done: None, markers: Mapping[str, Floats] | None = None,
+        angles: tuple[float, ...] = STARTS) -> Fit:
     """The body that lies nearest to the surface. Deterministic on one machine.
 
-    steps: of all together; a fifth tries the starts. markers: places (3,) of chin, groin, elbows, wrists, knees.
+    steps: of all together; a third tries the starts. markers: places (3,) of chin, groin, elbows, wrists, knees.
+    angles: of the arms to start from.
     """
     body = model()
     known = markers or {}
     trial = max(steps // 12, 4)
     ran = 0
-    whole = len(STARTS) * trial + max(steps - len(STARTS) * trial, 8)
+    whole = len(angles) * trial + max(steps - len(angles) * trial, 8)
 
     def counted() -> None:
         nonlocal ran
@@ -152,20 +161,30 @@ def fit(surface: Surface, steps: int = 320, check: Callable[[], None] = lambda: 
             tell(min(ran / whole, 1.0))
 
     starts = []
-    for raised in STARTS:
+    for raised in angles:
         state = begin(body, surface, raised)
         loss = descend(body, state, surface, trial, (0.3, 0.2), False, counted, known)
         starts.append((loss, raised, state))
     _, raised, state = min(starts, key=lambda one: one[0])
-    left = max(steps - len(STARTS) * trial, 8)
+    left = max(steps - len(angles) * trial, 8)
     descend(body, state, surface, left * 2 // 5, (0.2, 0.08), False, counted, known)
     descend(body, state, surface, left - left * 2 // 5, (0.08, 0.05), True, counted, known)
     with torch.no_grad():
-        points, _, heads, tails, turns = posed(body, state)
-    residual = chamfer(points.numpy().astype(np.float64), surface.points) / float(np.ptp(surface.points[:, 2]))
+        points, normals, heads, tails, turns = posed(body, state)
+    height = float(np.ptp(surface.points[:, 2]))
+    skin = points.numpy().astype(np.float64)
+    residual = chamfer(skin, surface.points) / height
+    tree = cKDTree(surface.points)
+    away, near = tree.query(skin, 4)
+    agree = np.einsum("nki,ni->nk", surface.normals[near], normals.numpy()) > 0.2
+    met = ((away < NEAR * height) & agree).any(1)
+    owner = body.skin.argmax(1).numpy()
+    misses = {limb: float(1 - met[np.isin(owner, [MOVING.index(name) for name in parts])].mean())
+              for limb, parts in LIMBS.items()}
+    uncovered = float((cKDTree(skin).query(surface.points)[0] > 1.5 * NEAR * height).mean())
     values = dict(zip(AXES, torch.sigmoid(state.sliders).tolist(), strict=True))
     values |= dict(zip(LOCALS, torch.tanh(state.local).tolist(), strict=True))
-    return Fit(_skeleton(body, values, heads, tails, turns), residual, values, raised)
+    return Fit(_skeleton(body, values, heads, tails, turns), residual, misses, uncovered, values, raised)
 
 
 def begin(body: Model, surface: Surface, raised: float) -> State:

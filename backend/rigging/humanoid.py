@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from backend.rigging.fit import Fit, Surface, fit
+from backend.rigging.fit import STARTS, Fit, Surface, fit
 from backend.rigging.intake import Intake
 from protocol.errors import BadRequest
 from protocol.skeleton import Skeleton
@@ -28,6 +28,9 @@ LIMBS = {
     "LeftLeg": ("LeftLeg", "LeftFoot"), "RightLeg": ("RightLeg", "RightFoot"),
 }
 """First bone that goes, and the bones whose points are asked."""
+
+INSIDE = tuple(side + bone for side in ("Left", "Right") for bone in ("Arm", "ForeArm", "UpLeg", "Leg")) + ("Spine1",)
+OUT = 0.3  # of a bone that may be seen outside the mesh
 
 Floats = NDArray[np.float64]
 
@@ -74,17 +77,23 @@ def humanoid(given: Intake, steps: int, facing_known: bool, fingers: bool = True
             quarters = (quarters + 2) % 4
             turned = given.turned(quarters)
             best = fit(Surface(turned.points, turned.normals), steps, check, tell, known)
-    gone = tuple(first for first, asked in LIMBS.items() if _distance(best, turned, asked) > FAR)
+    gone, stray = _failures(best, turned)
+    if stray and not known:  # a limb may have gone astray from this start only
+        others = tuple(angle for angle in STARTS if angle != best.start)
+        second = fit(Surface(turned.points, turned.normals), steps, check, tell, angles=others)
+        if len(_failures(second, turned)[1]) < len(stray):
+            best = second
+            gone, stray = _failures(best, turned)
     skeleton = _without(best.skeleton, gone)
     if not fingers:
         skeleton = _keep(skeleton, [not any(part in name for part in ("Thumb", "Index", "Middle", "Ring", "Pinky"))
                                     for name in skeleton.names])
-    doubt = best.residual > SURE and not known
-    notes = list(_notes(best, turned, gone, doubt))
+    doubt = (best.residual > SURE or bool(stray)) and not known
+    notes = _notes(best, gone, stray, doubt)
     error = max((_off(best.skeleton, name, place) for name, place in known.items()), default=0.0)
     if error > 0.05:
         notes.append(f"The body could not follow the markers better than {error:.0%} of the height.")
-    confidence = float(np.clip((LOST - best.residual) / (LOST - 0.008), 0.0, 1.0))
+    confidence = float(np.clip((LOST - best.residual) / (LOST - 0.008), 0.0, 1.0)) * 0.8 ** len(stray)
     if known:
         confidence = max(confidence, float(np.clip(1.0 - 8.0 * error, 0.0, 1.0)))
     return Found(skeleton, confidence, doubt, best.residual, quarters, gone, tuple(notes))
@@ -119,19 +128,51 @@ def _flipped(given: Intake) -> tuple[Floats, Floats]:
     return given.points @ turn, given.normals @ turn
 
 
-def _distance(found: Fit, given: Intake, bones: tuple[str, ...]) -> float:
-    """Mean distance of points along bones from the surface's inside, in parts of the height: bones lie in flesh."""
-    skeleton = found.skeleton
-    numbers = [skeleton.index(name) for name in bones]
-    along = np.linspace(0.1, 0.9, 9)[:, None]
-    points = np.concatenate([skeleton.heads[j] + along * (skeleton.tails[j] - skeleton.heads[j]) for j in numbers])
+def _failures(found: Fit, given: Intake) -> tuple[tuple[str, ...], list[str]]:
+    """(first bones of limbs that are not there, bones that lie partly outside the mesh)."""
+    gone = tuple(first for first, asked in LIMBS.items() if _distance(found, given, asked) > FAR)
+    stray = [bone for bone in INSIDE if not _under(found.skeleton, bone, gone) and _outside(found, given, bone) > OUT]
+    return gone, stray
+
+
+def _inside(given: Intake, points: Floats) -> NDArray[np.bool_]:
+    """(N,): which points lie in the solid."""
     cell = np.floor((points - given.solid.corner) / given.solid.size).astype(int)
     limit = np.array(given.solid.mask.shape)
     valid = ((cell >= 0) & (cell < limit)).all(1)
     inside = np.zeros(len(points), bool)
     inside[valid] = given.solid.mask[tuple(cell[valid].T)]
+    return inside
+
+
+def _along(skeleton: Skeleton, bone: str) -> Floats:
+    joint = skeleton.index(bone)
+    return np.asarray(skeleton.heads[joint] + np.linspace(0.1, 0.9, 17)[:, None]
+                      * (skeleton.tails[joint] - skeleton.heads[joint]), np.float64)
+
+
+def _distance(found: Fit, given: Intake, bones: tuple[str, ...]) -> float:
+    """Mean distance of points along bones from the surface's inside, in parts of the height: bones lie in flesh."""
+    points = np.concatenate([_along(found.skeleton, bone) for bone in bones])
     away = cKDTree(given.points).query(points)[0]
-    return float(np.where(inside, 0.0, away).mean() / np.ptp(given.points[:, 2]))
+    return float(np.where(_inside(given, points), 0.0, away).mean() / np.ptp(given.points[:, 2]))
+
+
+def _outside(found: Fit, given: Intake, bone: str) -> float:
+    """The share of a bone that lies outside the mesh, and more than a voxel away from it."""
+    points = _along(found.skeleton, bone)
+    away = cKDTree(given.points).query(points)[0]
+    return float((~_inside(given, points) & (away > 1.5 * given.solid.size)).mean())
+
+
+def _under(skeleton: Skeleton, bone: str, tops: tuple[str, ...]) -> bool:
+    """Whether a bone is one of these or hangs on one."""
+    joint = skeleton.index(bone)
+    while joint >= 0:
+        if skeleton.names[joint] in tops:
+            return True
+        joint = int(skeleton.parents[joint])
+    return False
 
 
 def _off(skeleton: Skeleton, marker: str, place: Floats) -> float:
@@ -143,14 +184,16 @@ def _off(skeleton: Skeleton, marker: str, place: Floats) -> float:
     return float(np.linalg.norm(head - place) / 1.7)
 
 
-def _notes(found: Fit, given: Intake, gone: tuple[str, ...], doubt: bool) -> list[str]:
+def _notes(found: Fit, gone: tuple[str, ...], stray: list[str], doubt: bool) -> list[str]:
     notes = []
     for first in gone:
         limb = "arm" if "Arm" in first else "leg"
         side = "left" if first.startswith("Left") else "right"
         notes.append(f"The lower {side} {limb} was not found, so it gets no bones.")
+    if stray:
+        notes.append(f"Bones lie partly outside the mesh: {', '.join(stray)}.")
     if doubt:
-        notes.append(f"The body fits badly (it is {found.residual:.1%} of the height away on average, {SURE:.1%} is "
+        notes.append(f"The body may fit badly (it is {found.residual:.1%} of the height away on average, {SURE:.1%} is "
                      "good): check the joints, or place the eight markers and rig again.")
     return notes
 

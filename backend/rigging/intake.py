@@ -20,6 +20,7 @@ SIZE = 1.7  # metres; of the longest side
 MOST_FACES = 2_000_000
 TURNS = {"-y": 0, "+x": 1, "+y": 2, "-x": 3}  # quarter turns about Z, seen from above clockwise, that bring it to -Y
 RESOLUTION = 96
+MOST_VOXELS = 40_000
 FLATTEST = 2e-3  # of the longest side; below, a mesh is a sheet
 
 Floats = NDArray[np.float64]
@@ -105,6 +106,9 @@ def _made(vertices: Floats, faces: NDArray[np.int64], frame: Frame, notes: tuple
     number = np.zeros(len(vertices), np.int64)
     number[used] = np.arange(len(used))
     solid = voxelise(vertices[used], number[faces], RESOLUTION)
+    if len(solid) > MOST_VOXELS:  # a chunky shape is known well enough with larger ones
+        share = (MOST_VOXELS / len(solid)) ** (1 / 3)
+        solid = voxelise(vertices[used], number[faces], max(int(RESOLUTION * share), 32))
     points, normals = outside(vertices, faces, solid)
     return Intake(vertices, faces, frame, solid, points, normals, notes)
 

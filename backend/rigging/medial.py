@@ -72,7 +72,9 @@ class Medial:
 
     def branch(self, start: int, goals: NDArray[np.integer] | list[int]) -> Branch:
         """The path as points, smoothed a little."""
-        way = self.path(start, goals)
+        return self._branch(self.path(start, goals))
+
+    def _branch(self, way: Ints) -> Branch:
         points = smoothed(self.centres[way])
         return Branch(points, self.depth[way], float(np.linalg.norm(np.diff(points, axis=0), axis=1).sum()))
 
@@ -88,21 +90,20 @@ class Medial:
         tree = [self.core() if root is None else root]
         found: list[Branch] = []
         distance = self.distance(tree)
-        while len(found) < most:
+        distance[~np.isfinite(distance)] = 0.0
+        for _ in range(2 * most):
             tip = int(np.argmax(distance))
-            if not np.isfinite(distance[tip]):
-                distance[~np.isfinite(distance)] = -1.0
-                continue
-            branch = self.branch(tip, tree)
-            if branch.length < shortest or distance[tip] < shortest:
+            if distance[tip] < shortest or len(found) == most:
                 break
-            meeting = branch.depth[-1]
-            if branch.length > 1.4 * meeting + shortest * 0.5:
-                found.append(branch)
             way = self.path(tip, tree)
-            tree = [*tree, *way.tolist()]
-            distance = np.minimum(distance, self.distance(way))
-            distance[tip] = 0.0
+            branch = self._branch(way)
+            if branch.length > 1.4 * branch.depth[-1] + 0.5 * shortest:
+                found.append(branch)
+                tree = [*tree, *way.tolist()]
+                distance = np.minimum(distance, self.distance(way))
+            else:  # a bump of a thick part; what is near it would be found next
+                near = np.linalg.norm(self.centres - self.centres[tip], axis=1) < max(shortest, branch.depth[-1])
+                distance[near] = 0.0
         return found
 
 

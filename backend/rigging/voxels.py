@@ -82,6 +82,9 @@ def voxelise(vertices: NDArray[np.floating], faces: NDArray[np.integer], resolut
     outside, _ = ndimage.label(~surface)
     mask = surface | (outside != outside[0, 0, 0])
     mask |= enclosed(vertices, faces, shape, corner, size)
+    mask |= (ndimage.uniform_filter(mask.astype(np.float32), 3) > 0.5) & ~ndimage.binary_dilation(surface, iterations=2)
+    outside, _ = ndimage.label(~mask)  # what is left of bubbles inside
+    mask |= outside != outside[0, 0, 0]
     if seeds is not None and len(seeds):
         mask[tuple(np.floor((seeds - corner) / size).astype(int).T)] = True
     return Solid.of(mask, corner, size)
