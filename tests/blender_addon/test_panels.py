@@ -36,12 +36,19 @@ class Recorder:
         assert name in data.bl_rna.properties, name
         self.written.append(f"<{name}>")
 
-    def operator(self, idname, text=None, icon="NONE"):
+    def operator(self, idname, text=None, icon="NONE", translate=True):
         group, _, name = idname.partition(".")
         properties = getattr(getattr(bpy.ops, group), name).get_rna_type().properties
         self._known_icon(icon)
         self.written.append(f"[{idname}]")
         return SimpleNamespace(**{one.identifier: "" for one in properties})
+
+    def operator_menu_enum(self, idname, property, icon="NONE"):
+        assert hasattr(self.operator(idname, icon=icon), property)
+
+    def prop_search(self, data, name, search_data, search_property):
+        assert name in data.bl_rna.properties and hasattr(search_data, search_property)
+        self.written.append(f"<{name}>")
 
     def template_icon(self, number, scale):
         assert number > 0
@@ -135,6 +142,66 @@ def test_a_kind_shows_only_the_settings_that_matter_to_it(addon):
     assert "<size_metres>" in drawn() and "<uvs>" not in drawn() and "<rig>" not in drawn()
     properties.kind = "texture"
     assert "<size_metres>" not in drawn() and "<uvs>" in drawn() and "<rig>" in drawn()
+
+
+ALWAYS = {"kind", "search", "rig", "rig_count", "rig_elevation", "randomise"}
+"""What is drawn beside the settings of a kind: the switch, the history's search, cameras, the dice."""
+
+
+@pytest.mark.parametrize("kind", [one.kind for one in kinds.offered()])
+def test_every_kind_draws_its_own_settings_and_no_others(addon, kind):
+    properties = bpy.context.scene.maquette
+    properties.kind, properties.verb = kind, "fill"
+    recorder = Recorder()
+    for panel in (panels.sidebar.MAQUETTE_PT_main, panels.sidebar.MAQUETTE_PT_advanced):
+        panel.draw(SimpleNamespace(layout=recorder), bpy.context)
+    seen = {one.strip("<>") for one in recorder.written if one.startswith("<")}
+    entry = kinds.find(kind)
+    hidden = {"pictures", "bone_map", "prompt_text"}  # buttons stand for them
+    assert seen - ALWAYS == {*entry.settings, *entry.more} - hidden
+    assert "[maquette.generate]" in recorder.written
+
+
+def test_a_removal_asks_for_no_words(addon):
+    properties = bpy.context.scene.maquette
+    properties.kind, properties.verb = "inpaint", "remove"
+    assert "<prompt>" not in drawn().split("[maquette.inpaint_picture]")[0]
+    properties.verb = "fill"
+    assert "<prompt>" in drawn().split("[maquette.inpaint_picture]")[0]
+
+
+def test_a_selection_shows_what_it_needs(addon):
+    bpy.ops.mesh.primitive_cube_add()
+    properties = bpy.context.scene.maquette
+    properties.kind = "inpaint"
+    parts = {"FACES": "[maquette.click]", "GROUP": "<vertex_group>", "MASK": "[maquette.new_mask]"}
+    for selection, part in parts.items():
+        properties.selection = selection
+        recorder = Recorder()
+        panels.sidebar.MAQUETTE_PT_main.draw(SimpleNamespace(layout=recorder), bpy.context)
+        assert part in recorder.written, selection
+
+
+def test_a_doubtful_skeleton_offers_markers(addon):
+    add_job("DONE", object_name="Rig", report={"needs_markers": True, "confidence": 0.35, "creature": "humanoid"})
+    seen = drawn()
+    assert "35%" in seen and "[maquette.place_markers]" in seen
+
+
+def test_what_keeps_the_hub_away_is_told_once(addon, monkeypatch):
+    """In the panel, with its buttons; in the background, where nobody looks at a panel, by the operator."""
+    from blender_addon import declared
+
+    told = []
+    operator = SimpleNamespace(report=lambda kinds, text: told.append(text))
+    problem = wire.errors.NotConnected("The hub ended.")
+    link.current().problem = problem
+    assert declared.Reporting.refused(operator, problem) == {"CANCELLED"} and told == ["The hub ended."]
+    monkeypatch.setattr(declared, "bpy", SimpleNamespace(app=SimpleNamespace(background=False)))
+    declared.Reporting.refused(operator, problem)
+    assert told == ["The hub ended."]
+    declared.Reporting.refused(operator, wire.errors.BadRequest("Something else."))
+    assert told[1:] == ["Something else."]
 
 
 def test_a_text_block_is_the_prompt_where_one_is_chosen(addon):
