@@ -10,7 +10,7 @@ Any CLIP folder of transformers serves (`ClipEyes`), or the embedded scorer (`Sc
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -172,6 +172,20 @@ Tensor]:
         some = [picture_of(asset.evaluate(codebook.sliders(k))) for k in range(start, min(start + 16, len(codebook)))]
         rows.append(eyes.of_pictures(torch.stack(some)))
     return torch.cat(rows), neutral
+
+
+def best_of(
+    who: str, decided: Collection[str], folder: Path, kept: MutableMapping[str, Any], device: torch.device | str,
+    tell: Callable[[float], None], entries: int = ENTRIES,
+) -> Sliders:
+    """`choose_body` with the CLIP of a folder; the network, the codebook and what it looked like are kept in `kept`,
+    so that only the first job of a process waits for them."""
+    key = f"clip {folder} {device} {entries}"
+    if key not in kept:
+        eyes, codebook = ClipEyes(folder, device), make_codebook(entries)
+        kept[key] = eyes, codebook, look_at(codebook, eyes, tell)
+    eyes, codebook, seen = kept[key]
+    return choose_body(who, decided, eyes, codebook, seen)
 
 
 def scores(vectors: Tensor, neutral: Tensor, eyes: Eyes, who: str) -> Tensor:

@@ -221,7 +221,8 @@ CREATURES = ("dragon", "dog", "cat", "horse", "fox", "wolf", "bear", "bird", "fi
     "tiger", "cow",
              "pig", "sheep", "rabbit", "bunny", "mouse", "rat", "frog", "dinosaur", "unicorn", "elephant", "octopus",
              "shark",
-             "penguin", "owl", "chicken", "duck", "goat", "deer", "monkey", "gorilla", "crocodile", "turtle", "bee",
+             "penguin", "puppy", "kitten",
+             "pony", "owl", "chicken", "duck", "goat", "deer", "monkey", "gorilla", "crocodile", "turtle", "bee",
              "butterfly", "ant", "worm", "whale", "dolphin", "eagle", "parrot", "centaur", "mermaid", "griffin",
              "kraken", "insect", "creature", "animal", "monster", "slime")  # fmt: skip
 THINGS = ("car", "chair", "table", "house", "tree", "mug", "cup", "lamp", "sword", "boat", "ship", "plane", "rocket",

@@ -196,8 +196,9 @@ class _Reader:
             return 1, "people", word
         if word in lx.PEOPLE:
             return 1, "person", word
-        if word in lx.CREATURES or word in lx.THINGS:
-            return 1, "other", word
+        one = word.removesuffix("s")
+        if one in lx.CREATURES or one in lx.THINGS or word in lx.CREATURES:
+            return 1, "other", one
         return 0, "", ""
 
     def _hair_ahead(self, i: int) -> bool:

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from backend.avatar.body import AXES
+from backend.avatar.codebook import best_of
 from backend.avatar.dress import dress
 from backend.avatar.implicit import DressedSolid, Magnifier
-from backend.avatar.reading import Reading, read
+from backend.avatar.reading import Reading, read, with_height
 from backend.fields.tetrahedral_sdf import TetrahedralSDF
 from backend.fields.texture import TextureConfig, TextureField
 from backend.geometry.bake import bake
@@ -75,7 +76,8 @@ def avatar(spec: AvatarSpec, context: JobContext) -> MeshResult:
     rasteriser = choose_rasteriser(context.device)
     with watch.stage("read the prompt", spec.prompt):
         broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec)
-    with watch.stage("dress", "choosing body and clothes"):
+    with watch.stage("dress", "choosing body and clothes") as tell:
+        reading = seen_by_clip(spec, reading, context, tell)
         solid = DressedSolid(dress(reading.look), context.device)
         body = solid.figure.body
     previews = Previews(context, preset.preview_every, 1.0, solid.frame.back)
@@ -124,6 +126,16 @@ def avatar(spec: AvatarSpec, context: JobContext) -> MeshResult:
     }
     context.progress("done", 1.0, "finished", 0.0)
     return MeshResult(arrays, report)
+
+
+def seen_by_clip(spec: AvatarSpec, reading: Reading, context: JobContext, tell: Tell) -> Reading:
+    """The reading with what a CLIP finds for the sliders that the words leave open; as it is where there is no CLIP."""
+    if context.clip_folder is None:
+        return reading
+    found = best_of(spec.prompt, reading.decided, context.clip_folder, context.cache, context.device,
+                    lambda share: tell(share, "looking at bodies"))
+    look = replace(reading.look, sliders={**reading.look.sliders, **found})
+    return replace(reading, look=look if reading.height_metres is None else with_height(look, reading.height_metres))
 
 
 def make_stage(

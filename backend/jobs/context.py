@@ -35,6 +35,7 @@ class JobContext(ABC):
         ranks: who computes this job together, each on a device of its own; usually one alone.
         memory_share: of the device's memory that the job may use; below 1 after an attempt that ran out of it.
         motion_folder: clips that motions are chosen from beside our own, or None.
+        clip_folder: a CLIP of transformers that judges what a described body looks like, or None for words alone.
     """
 
     device: torch.device
@@ -45,6 +46,7 @@ class JobContext(ABC):
     ranks: Ranks
     memory_share: float = 1.0
     motion_folder: Path | None = None
+    clip_folder: Path | None = None
 
     @abstractmethod
     def progress(self, stage: str, fraction: float, message: str = "", seconds_left: float | None = None) -> None:

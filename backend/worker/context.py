@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "checkpoint.pt"
 MOTION_FOLDER = "MAQUETTE_MOTION_FOLDER"
+CLIP_FOLDER = "MAQUETTE_CLIP_FOLDER"
 
 
 class WorkerContext:
@@ -78,6 +79,12 @@ class WorkerContext:
     def motion_folder(self) -> Path | None:
         """Clips of the machine's owner: the setting MAQUETTE_MOTION_FOLDER."""
         folder = os.environ.get(MOTION_FOLDER, "")
+        return Path(folder) if folder else None
+
+    @property
+    def clip_folder(self) -> Path | None:
+        """A CLIP of the machine's owner: the setting MAQUETTE_CLIP_FOLDER."""
+        folder = os.environ.get(CLIP_FOLDER, "")
         return Path(folder) if folder else None
 
     @cached_property
