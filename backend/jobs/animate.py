@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,10 @@ from backend.jobs.previews import png
 from backend.jobs.prompt import Notes
 from backend.jobs.results import MeshResult, versions
 from backend.jobs.stopwatch import Stopwatch
-from backend.motion import creatures, library, sketch
+from backend.motion import candidates, creatures, library, sketch
 from backend.motion.clips import of_inputs, read_folder
 from backend.motion.figure import Figure
+from backend.motion.index import Encode
 from backend.motion.retarget import Clip
 from backend.motion.take import Take, cut, to_motion
 from protocol.errors import BadRequest, PriorNotFound
@@ -53,10 +54,12 @@ def animate(spec: AnimateSpec, context: JobContext) -> MeshResult:
     with watch.stage("read the clips", "looking through the clips"):
         clips = [*_clips_of_folder(context, notes), *of_inputs(figure, context.inputs, spec.fps)]
     with watch.stage("move", spec.prompt) as tell:
+        encode = _encoder(context)
         shown = Shown(context, figure, spec.root_mode, frames)
         made = library.compose(
             spec.prompt, figure, spec.fps, frames, seed, loop=spec.loop, root_mode=spec.root_mode, style=spec.style,
-            method=spec.method, mirrored=spec.mirror, clips=clips, encode=_encoder(context), tell=tell, show=shown.show,
+            method=spec.method, mirrored=spec.mirror, clips=clips, encode=encode,
+            candidates=_candidates(spec, context, seed, encode), tell=tell, show=shown.show,
         )
         for note in made.notes:
             notes.add(note)
@@ -143,7 +146,27 @@ def _clips_of_folder(context: JobContext, notes: Notes) -> list[Clip]:
     return clips
 
 
-def _encoder(context: JobContext) -> Callable[[Sequence[str]], NDArray[np.float32]] | None:
+def _candidates(spec: AnimateSpec, context: JobContext, seed: int, encode: Encode | None) -> library.Candidates | None:
+    """Key poses for what nothing else knows; only where they are asked for, because what comes is rough."""
+    if spec.method not in ("candidates", "latent"):
+        return None
+    eyes = None
+    if spec.prior:
+        from backend.avatar.codebook import ClipEyes
+
+        eyes = context.cache.get(f"eyes {spec.prior}")
+        if eyes is None:
+            eyes = ClipEyes(Path(spec.prior), context.device)
+            context.cache[f"eyes {spec.prior}"] = eyes
+
+    def make(text: str, figure: Figure, fps: float, frames: int, loop: bool) -> Take:
+        return candidates.perform(text, figure, fps, frames, loop, seed, latent=spec.method == "latent", eyes=eyes,
+                                  encode=encode, check=context.check)
+
+    return make
+
+
+def _encoder(context: JobContext) -> Encode | None:
     """Sentence vectors, where the encoder is installed; loaded when words alone do not do."""
     from backend.priors.sentence_encoder import SentenceEncoder, find_model_folder
 

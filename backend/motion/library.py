@@ -166,7 +166,7 @@ def _choose(
         if entry.name == "sneak":
             manners = tuple(dict.fromkeys(("sneaky", *manners)))
         manners = tuple(word for word in manners if word in MANNERS)
-        if (method == "candidates" or not known) and can_find:
+        if (method in ("candidates", "latent") or not known) and can_find:
             entry, score = Entry("candidates", (), part.text, False, -1, 2.0), 0.0
         elif not known:
             entry = entry if score > 0 else next((one for one in index.entries if one.name == "idle"), entry)

@@ -14,7 +14,7 @@ from ..motion import MAX_FRAMES, ROOT_MODES
 from .base import Input, Spec
 from .text_to_3d import MAX_PROMPT, MAX_SEED
 
-METHODS = ("auto", "clips", "generators", "candidates")
+METHODS = ("auto", "clips", "generators", "candidates", "latent")
 LOOPS = ("auto", "yes", "no")
 MAX_JOINTS = 1024
 MAX_CLIPS = 16  # Actions of the scene that go in with one job
@@ -40,7 +40,8 @@ class AnimateSpec(Spec):
     its spot, `root_motion` lets it travel. style: 0 to 2, how strongly words such as tired or proud change the motion;
     0 leaves them out, 1 is as written. method: `clips` takes the worker's folder of clips and those that go in,
     `generators` what the product moves by itself, `auto` what fits the words best, `candidates` finds key poses for the
-    words and a motion through them (AvatarCLIP), for what none of the others knows. mirror: left becomes right. prior:
+    words and a motion through them (AvatarCLIP), for what none of the others knows; `latent` does so by a search among
+    the motions of an autoencoder instead of by interpolation. mirror: left becomes right. prior:
     image-text model that `candidates` asks, empty for none. seed, name: as of a text to 3D job; the name is the
     Action's.
 

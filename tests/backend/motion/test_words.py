@@ -108,6 +108,6 @@ def test_the_lexicon_is_sound():
             assert concept in meant, (concept, phrase)
 
 
-@pytest.mark.parametrize("text", ["", " ", ",,,", "then", "while", "and and", "\u266b", "-> ->", "x" * 999, "then walk"])
+@pytest.mark.parametrize("text", ["", " ", ",,,", "then", "while", "and and", "\u266b", "-> ->", "x" * 999, "then run"])
 def test_odd_sentences_have_a_part(text):
     assert len(parse(text)) >= 1
