@@ -15,6 +15,7 @@ import torch
 from backend.inpainting import opencv
 from backend.inpainting.base import Hole, Inpainter, Picture, check
 from backend.inpainting.biharmonic import Biharmonic
+from backend.inpainting.exemplar import crisp
 from backend.inpainting.pieces import by_pieces
 from backend.inpainting.statistics import Statistics
 from protocol.errors import BadRequest
@@ -26,7 +27,7 @@ SMALLEST_TRIAL = 16  # pixels
 
 
 class ByContent:
-    """The default: smooth where that is best, else by the texture's statistics. See `Inpainter`."""
+    """The default: smooth where that is best, else by the texture's statistics and made crisp. See `Inpainter`."""
 
     name = "auto"
 
@@ -34,7 +35,9 @@ class ByContent:
         return by_pieces(self._fill, picture, hole, check(picture, hole, beside))
 
     def _fill(self, picture: Picture, hole: Hole) -> Picture:
-        return (Biharmonic() if smooth_is_better(picture, hole) else Statistics()).fill(picture, hole)
+        if smooth_is_better(picture, hole):
+            return Biharmonic().fill(picture, hole)
+        return crisp(Statistics().fill(picture, hole), hole, hole)
 
 
 class InPieces:

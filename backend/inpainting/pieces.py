@@ -2,7 +2,8 @@
 """Holes of any size for methods that are made for small pictures.
 
 Each hole is cut out with what surrounds it. A cutting that is too large is filled at a fraction of its size; what the
-fraction cannot show, the grain, is then copied from known places that look alike at that size.
+fraction cannot show, the grain, is then copied from known places that look alike at that size, and the whole made of
+known patches again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from scipy.ndimage import binary_dilation, find_objects, label
 
 from backend.inpainting.base import Hole, Picture, composite
 from backend.inpainting.biharmonic import enlarge
+from backend.inpainting.exemplar import crisp
 
 LARGEST = 160  # pixels along a side of what a method is given
 CONTEXT = 0.75  # known margin around a hole, as a share of the hole's larger side
@@ -68,7 +70,7 @@ def scaled(fill: Fill, picture: Picture, hole: Hole) -> Picture:
     filled = fill(small, empty)
     smooth = enlarge(filled, times)
     grain = _grain(even - smooth, filled, weight == times * times, times)
-    return composite(picture, hole, (smooth + grain)[:height, :width])
+    return crisp(composite(picture, hole, (smooth + grain)[:height, :width]), hole, hole)
 
 
 def _grain(

@@ -31,7 +31,7 @@ from backend.texturing.textured import pictures_of
 
 VIEWS = 4  # at most, where nobody says how many
 PIXELS = 320  # side of a view
-WIDER = 2.2  # a view is so much wider than the part: what it continues stands around it
+WIDER = 3.0  # a view is so much wider than the part: what it continues stands around it
 SETTLED = 0.6  # cosine from which a texel counts as known for the views that follow
 WHOLE = 0.98  # coverage below which a pixel shows more than the object
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from backend.geometry.bake import TexelMap, texel_map
-from backend.geometry.health import check
+from backend.geometry.health import check, degenerate
 from backend.geometry.mesh import Mesh, face_areas
 from backend.geometry.raster_2d import cover
 from backend.jobs.prompt import Notes
@@ -128,12 +128,14 @@ def _selection(
     mask = read_mask(inputs, (size, size), "base colour")
     chosen = np.ones((size, size), bool) if mask is None else mask
     if "selected" in inputs:
-        selected = np.asarray(inputs["selected"])
+        selected = np.asarray(inputs["selected"]) != 0
         if len(selected) != len(mesh.faces):
             raise BadRequest(f"{len(selected)} faces are marked as selected or not, and the mesh has "
                              f"{len(mesh.faces)}.", path="inputs.selected")
+        # A face without area touches texels, but shows none.
+        selected = selected & ~degenerate(mesh.vertices, mesh.faces)
         on_faces = np.zeros((size, size), bool)
-        on_faces[texels.rows, texels.columns] = selected[texels.face] != 0
+        on_faces[texels.rows, texels.columns] = selected[texels.face]
         chosen = chosen & on_faces
     return chosen
 
