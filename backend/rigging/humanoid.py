@@ -22,13 +22,9 @@ from protocol.specs.rig import MARKERS
 
 SURE = 0.012  # of the height: residuals of fits that hit stayed below .0097, of those that missed above .0176
 LOST = 0.02  # the confidence is 0 from here on
-FAR = 0.045  # of the height; a limb's points that are further from the surface on average are not there
-LIMBS = {
-    "LeftForeArm": ("LeftForeArm", "LeftHand"), "RightForeArm": ("RightForeArm", "RightHand"),
-    "LeftLeg": ("LeftLeg", "LeftFoot"), "RightLeg": ("RightLeg", "RightFoot"),
-}
-"""First bone that goes, and the bones whose points are asked."""
-
+GONE = 0.28  # of a limb's skin without a surface near it: the limb is not there (0.34 and more; where it is, 0.03)
+SHAKY = 0.12  # of a limb's skin; the fit of this limb is in doubt
+EXTRA = 0.012  # of the surface far from the body: hair, a tail, wings, a limb that was missed (0.00 where all is well)
 INSIDE = tuple(side + bone for side in ("Left", "Right") for bone in ("Arm", "ForeArm", "UpLeg", "Leg")) + ("Spine1",)
 OUT = 0.3  # of a bone that may be seen outside the mesh
 
@@ -88,12 +84,14 @@ def humanoid(given: Intake, steps: int, facing_known: bool, fingers: bool = True
     if not fingers:
         skeleton = _keep(skeleton, [not any(part in name for part in ("Thumb", "Index", "Middle", "Ring", "Pinky"))
                                     for name in skeleton.names])
-    doubt = (best.residual > SURE or bool(stray)) and not known
-    notes = _notes(best, gone, stray, doubt)
+    shaky = [first for first, share in best.misses.items() if share > SHAKY and first not in gone]
+    doubt = (best.residual > SURE or best.uncovered > EXTRA or bool(stray or shaky)) and not known
+    notes = _notes(best, gone, [*stray, *shaky], doubt)
     error = max((_off(best.skeleton, name, place) for name, place in known.items()), default=0.0)
     if error > 0.05:
         notes.append(f"The body could not follow the markers better than {error:.0%} of the height.")
-    confidence = float(np.clip((LOST - best.residual) / (LOST - 0.008), 0.0, 1.0)) * 0.8 ** len(stray)
+    confidence = float(np.clip((LOST - best.residual) / (LOST - 0.008), 0.0, 1.0)) * 0.8 ** len([*stray, *shaky])
+    confidence *= float(np.clip(1.0 - 5.0 * best.uncovered, 0.2, 1.0))
     if known:
         confidence = max(confidence, float(np.clip(1.0 - 8.0 * error, 0.0, 1.0)))
     return Found(skeleton, confidence, doubt, best.residual, quarters, gone, tuple(notes))
@@ -130,7 +128,8 @@ def _flipped(given: Intake) -> tuple[Floats, Floats]:
 
 def _failures(found: Fit, given: Intake) -> tuple[tuple[str, ...], list[str]]:
     """(first bones of limbs that are not there, bones that lie partly outside the mesh)."""
-    gone = tuple(first for first, asked in LIMBS.items() if _distance(found, given, asked) > FAR)
+    fits = found.residual <= SURE  # where nothing fits, no limb can be said to be missing
+    gone = tuple(first for first, share in found.misses.items() if share > GONE and fits)
     stray = [bone for bone in INSIDE if not _under(found.skeleton, bone, gone) and _outside(found, given, bone) > OUT]
     return gone, stray
 
@@ -149,13 +148,6 @@ def _along(skeleton: Skeleton, bone: str) -> Floats:
     joint = skeleton.index(bone)
     return np.asarray(skeleton.heads[joint] + np.linspace(0.1, 0.9, 17)[:, None]
                       * (skeleton.tails[joint] - skeleton.heads[joint]), np.float64)
-
-
-def _distance(found: Fit, given: Intake, bones: tuple[str, ...]) -> float:
-    """Mean distance of points along bones from the surface's inside, in parts of the height: bones lie in flesh."""
-    points = np.concatenate([_along(found.skeleton, bone) for bone in bones])
-    away = cKDTree(given.points).query(points)[0]
-    return float(np.where(_inside(given, points), 0.0, away).mean() / np.ptp(given.points[:, 2]))
 
 
 def _outside(found: Fit, given: Intake, bone: str) -> float:
@@ -191,7 +183,10 @@ def _notes(found: Fit, gone: tuple[str, ...], stray: list[str], doubt: bool) -> 
         side = "left" if first.startswith("Left") else "right"
         notes.append(f"The lower {side} {limb} was not found, so it gets no bones.")
     if stray:
-        notes.append(f"Bones lie partly outside the mesh: {', '.join(stray)}.")
+        notes.append(f"Bones may lie wrong: {', '.join(stray)}.")
+    if found.uncovered > EXTRA:
+        notes.append(f"{found.uncovered:.0%} of the surface is no part of a human body (hair, a tail, wings, a cloak?) "
+                     "and follows the nearest bones.")
     if doubt:
         notes.append(f"The body may fit badly (it is {found.residual:.1%} of the height away on average, {SURE:.1%} is "
                      "good): check the joints, or place the eight markers and rig again.")
