@@ -19,7 +19,6 @@ import numpy as np  # noqa: E402
 
 import blender_addon  # noqa: E402
 from blender_addon import compat, scripting  # noqa: E402
-from blender_addon.apply import variations  # noqa: E402
 from blender_addon.capture import appearance, meshes, pictures  # noqa: E402
 
 LIMIT_S = 240.0
@@ -133,8 +132,47 @@ def test_a_piece_is_removed_and_the_rest_keeps_what_it_has(crate):
     assert np.array_equal(uvs_of(crate)[kept], wanted) and np.array_equal(texels(image), was)
 
 
-def test_four_of_one_sentence_stand_in_a_row(crate):
-    first = scripting.variations("a red ball", count=2, texture_size=64, **TINY).wait(LIMIT_S)
-    (other,) = variations.siblings(first)
-    assert other.location.x > first.location.x and other.location.y == first.location.y
-    assert (first["maquette_seed"], other["maquette_seed"]) == ("3", "4")
+def test_what_is_selected_is_inpainted_and_no_other_texel_changes(crate):
+    image = checked(crate)
+    was = texels(image)
+    lid = [one.index for one in crate.data.polygons if one.normal.z > 0.9]
+    made = scripting.inpaint(crate, faces=lid, seed=3).wait(LIMIT_S)
+    now = texels(bpy.data.images[appearance.worn(crate).image])
+    assert made == crate and np.array_equal(texels(image), was) and now.shape == was.shape
+    uvs = uvs_of(crate)[[at for one in lid for at in crate.data.polygons[one].loop_indices]]
+    low, high = np.floor(uvs.min(0) * 64) - 1, np.ceil(uvs.max(0) * 64) + 1
+    rows, columns = np.mgrid[0:64, 0:64]
+    inside = (columns >= low[0]) & (columns < high[0]) & (63 - rows >= low[1]) & (63 - rows < high[1])
+    assert np.array_equal(now[~inside], was[~inside]) and 0 < inside.mean() < 0.2
+
+
+def test_a_picture_is_continued_over_its_mask(crate):
+    image = checked(crate)
+    mask = bpy.data.images.new("Mask", 64, 64, is_data=True)
+    white = np.zeros((64, 64, 4), np.float32)
+    white[..., 3], white[20:40, 10:30] = 1.0, 1.0
+    mask.pixels.foreach_set(white.ravel())
+    made = scripting.inpaint(image, mask=mask, seed=3).wait(LIMIT_S)
+    was, now, hole = texels(image), texels(made), texels(mask)[..., 0] > 0
+    assert made.name == f"{image.name} inpainted" and np.array_equal(now[~hole], was[~hole])
+    assert np.abs(now[hole].astype(int) - was[hole]).mean() < 40  # the stripes go on, which are 204 apart
+
+
+def test_a_click_selects_what_it_hits(crate):
+    scene = bpy.context.scene
+    scene.render.resolution_x = scene.render.resolution_y = 128
+    bpy.ops.object.camera_add(location=(1.0, -4.0, 3.0), rotation=(np.pi / 2, 0.0, 0.0))
+    scene.camera = bpy.context.object
+    bpy.context.view_layer.update()
+    assert scripting.segment(crate, [(64.0, 64.0, True)], by="surface").wait(LIMIT_S) == crate
+    chosen = [one for one in crate.data.polygons if one.select]
+    assert len(chosen) == 16 and all(one.normal.y < -0.9 for one in chosen)
+
+
+def test_a_mesh_gets_a_skeleton_and_moves(crate):
+    rig = scripting.rig(crate, creature="prop", detail=32).wait(LIMIT_S)
+    assert rig.type == "ARMATURE" and len(rig.data.bones) > 0
+    assert any(one.type == "ARMATURE" and one.object == rig for one in crate.modifiers)
+    bones = {group.index for group in crate.vertex_groups if group.name in rig.data.bones}
+    weights = [sum(one.weight for one in vertex.groups if one.group in bones) for vertex in crate.data.vertices]
+    assert np.allclose(weights, 1.0, atol=1e-4)

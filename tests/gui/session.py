@@ -42,14 +42,15 @@ def objects() -> list[str]:
 
 
 def facts(item: Any) -> dict[str, Any]:
-    """Of an object's mesh: how high it is, how many edges do not lie between two faces, its UV maps and materials."""
+    """Of an object's mesh: how high it is, how many faces it has, how many edges do not lie between two of them, its UV
+    maps and materials."""
     mesh = item.data
     sides: dict[Any, int] = {}
     for face in mesh.polygons:
         for edge in face.edge_keys:
             sides[edge] = sides.get(edge, 0) + 1
     return {
-        "height": round(max(vertex.co.z for vertex in mesh.vertices), 4),
+        "height": round(max(vertex.co.z for vertex in mesh.vertices), 4), "faces": len(mesh.polygons),
         "open": sum(count != 2 for count in sides.values()),
         "maps": [layer.name for layer in mesh.uv_layers], "materials": [one.name for one in mesh.materials],
     }
@@ -124,7 +125,7 @@ def session(hands: window.Hands) -> window.Script:
     item = bpy.data.objects["Red mushroom"]
     bpy.context.view_layer.objects.active = item
     item.select_set(True)
-    whole, faces = facts(item), len(item.data.polygons)
+    whole = facts(item)
     top = 0.9 * max(corner[2] for corner in item.bound_box)
     for face in item.data.polygons:
         face.select = face.center.z > top
@@ -134,7 +135,7 @@ def session(hands: window.Hands) -> window.Script:
     yield from look_at(hands, "TEXTURE")
     yield from hands.picture(out / "5_removed.png")
     job = jobs.newest()
-    note("removed", state=job.state, error=str(job.error or ""), before=whole, after=facts(item), faces=faces)
+    note("removed", state=job.state, error=str(job.error or ""), before=whole, after=facts(item))
     yield from in_viewport(hands)
     yield from hands.press("Z", ctrl=True)
     yield 0.3
