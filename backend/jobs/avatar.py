@@ -94,6 +94,10 @@ def avatar(spec: AvatarSpec, context: JobContext) -> MeshResult:
     with watch.stage("bind", "giving it a skeleton"):
         vertices = solid.frame.back(asset.mesh.vertices)
         skeleton, weights = bind(body, Mesh(vertices, asset.mesh.faces), check=context.check)
+        # Soles lie under the bare feet; it is the shoes that stand on the ground.
+        up = np.array([0.0, 0.0, -vertices[:, 2].min()], np.float32)
+        vertices = vertices + up
+        skeleton = replace(skeleton, heads=skeleton.heads + up, tails=skeleton.tails + up)
     arrays: dict[str, NDArray[Any]] = {}
     facts: dict[str, Any] = {}
     if spec.motion.strip():

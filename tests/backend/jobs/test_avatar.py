@@ -39,8 +39,8 @@ def made(tmp_path_factory, tiny):
 def test_mesh_stands_on_the_ground_in_its_height(made):
     result, _ = made
     vertices = result.arrays["vertices"]
-    assert abs(float(vertices[:, 2].min())) < 0.03
-    assert np.ptp(vertices[:, 2]) == pytest.approx(1.8, rel=0.03)  # hair and soles beside the body
+    assert abs(float(vertices[:, 2].min())) < 1e-6
+    assert 1.8 <= np.ptp(vertices[:, 2]) < 1.88  # hair and soles beside the body
     assert result.report["avatar"]["height_metres"] == pytest.approx(1.8, rel=0.002)
     assert result.report["mesh"]["closed"] and result.report["mesh"]["parts"] == 1
     assert len(result.arrays["uvs"]) == 3 * len(result.arrays["faces"])
@@ -52,9 +52,11 @@ def test_texture_is_red_where_the_dress_is(made):
     picture = np.asarray(Image.open(io.BytesIO(arrays["base_colour"].tobytes())).convert("RGB"))
     middle = arrays["vertices"][arrays["faces"]].mean(1)
     uv = arrays["uvs"].reshape(-1, 3, 2).mean(1)
-    size = len(picture)
-    colour = picture[((1 - uv[:, 1]) * size).astype(int).clip(0, size - 1), (uv[:, 0] * size).astype(int).clip(0, size - 1)]
-    skirt = (middle[:, 2] > 0.75) & (middle[:, 2] < 0.95) & (np.abs(middle[:, 0]) < 0.2)
+    column, row = (np.stack([uv[:, 0], 1 - uv[:, 1]]) * len(picture)).astype(int).clip(0, len(picture) - 1)
+    colour = picture[row, column]
+    # Outside of where the legs are, and off the arms.
+    skirt = (middle[:, 2] > 0.7) & (middle[:, 2] < 0.85) & (np.hypot(middle[:, 0], middle[:, 1]) > 0.24)
+    skirt &= np.abs(middle[:, 0]) < 0.4
     reddish = (colour[:, 0] > 120) & (colour[:, 1] < 90) & (colour[:, 2] < 90)
     assert reddish[skirt].mean() > 0.9
     assert reddish[middle[:, 2] > 1.62].mean() < 0.3
@@ -68,7 +70,7 @@ def test_skeleton_and_weights_fit_the_mesh(made):
     # A vertex follows a joint that is not far away.
     strongest = weights.joints[np.arange(len(weights.values)), weights.values.argmax(1)]
     gap = np.linalg.norm(result.arrays["vertices"] - 0.5 * (skeleton.heads + skeleton.tails)[strongest], axis=1)
-    assert np.quantile(gap, 0.99) < 0.6
+    assert np.quantile(gap, 0.9) < 0.45
 
 
 def test_motion_comes_along(made):
