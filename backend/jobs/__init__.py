@@ -26,6 +26,7 @@ RECIPES = {
     "inpaint": ("inpaint", "inpaint"),
     "learn": ("learn", "learn"),
     "remove": ("remove", "remove"),
+    "segment": ("segment", "segment"),
     "avatar": ("avatar", "avatar"),
     "rig": ("rig", "rig"),
 }

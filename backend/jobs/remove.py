@@ -212,8 +212,9 @@ def _patterned(
     framed = Mesh(Frame.of(mesh.vertices).vertices(mesh.vertices), mesh.faces, uvs)
     hole = np.zeros((side, side), bool)
     hole[patch.rows + side - height, patch.columns] = True
+    device = brush.context.device
     painted = continue_surface(
-        framed, texel_map(framed, side), square, hole, inpainter_of(spec.inpainter, brush.context.device), brush.rasteriser, brush.context.device,
+        framed, texel_map(framed, side), square, hole, inpainter_of(spec.inpainter, device), brush.rasteriser, device,
         lambda share, message: brush.tell(0.2 + 0.7 * share, message), views=spec.views,
         two_sided=not check(mesh.vertices, mesh.faces).closed,
     )
