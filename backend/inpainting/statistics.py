@@ -5,7 +5,7 @@ A texture is taken for a stationary Gaussian field whose covariance the known pi
 pixel is then a weighted sum of all known ones (simple kriging; Galerne and Leclaire 2017, "Texture inpainting using
 efficient Gaussian conditional simulation"). Stripes, checks, bricks, tiles and grain are all in the covariance, whose
 products cost two Fourier transforms. Once filled, the whole picture tells the covariance better, so it is done twice.
-On 72 held-out textures it leads each of OpenCV's methods by more than 9 dB (tests/benchmarks/inpainting.py).
+On 180 held-out textures it comes to 37.7 dB, made crisp to 38.7 (tests/benchmarks/inpainting.py).
 """
 
 from __future__ import annotations
