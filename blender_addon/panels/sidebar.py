@@ -26,7 +26,8 @@ class MAQUETTE_PT_main(parts.Sidebar, bpy.types.Panel):
         complaint = kinds.complaint(context)
         button = layout.row()
         button.scale_y = 1.6
-        button.operator("maquette.generate", text=kind.label, icon=kind.icon)
+        # Blender translates a button's text in another context than the switch's, sometimes to another word.
+        button.operator("maquette.generate", text=words.say(kind.label), icon=kind.icon, translate=False)
         if complaint:
             parts.paragraph(layout, context, complaint, icon="INFO")
         else:

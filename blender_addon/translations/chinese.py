@@ -398,6 +398,7 @@ TEXTS = {
     "Seconds": "秒",
     "Seed": "种子",
     "seed {seed}": "种子 {seed}",
+    "segment": "分割",
     "Select an armature and animate it again.": "请选择骨架并重新制作动画。",
     "Select by Clicks": "点击选择",
     "Select faces": "请选择面",
