@@ -54,7 +54,7 @@ class Pace:
 # [ours] embedded: two minutes of one core for both networks. Others: diffusers' examples (train_dreambooth_lora: 500
 # steps, 1e-4 to 5e-4; textual_inversion: 3000 steps at 5e-4, of which a third is enough at the rate below).
 PACES = {
-    (LORA, True): Pace(160, 4, 2e-3),
+    (LORA, True): Pace(240, 4, 4e-3),
     (INVERSION, True): Pace(240, 4, 2e-2),
     (LORA, False): Pace(500, 1, 3e-4),
     (INVERSION, False): Pace(1000, 2, 2e-3),

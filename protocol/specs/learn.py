@@ -53,7 +53,7 @@ class LearnSpec(Spec):
     subject: str = "object"
     method: str = "lora"
     prior: str = ""
-    rank: int = 4
+    rank: int = 8
     vectors: int = 2
     steps: int = 0
     learning_rate: float = 0.0
