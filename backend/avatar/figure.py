@@ -23,6 +23,8 @@ from backend.geometry.mesh import vertex_normals
 Array = NDArray[Any]
 Ints = NDArray[Any]
 
+HANGS = "hangs"
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -30,7 +32,8 @@ class Part:
 
     vertices (V, 3) float64 metres, at rest; triangles (F, 3) int32, outward; fields (V, C) float32, first the place at
     rest; paint maps fields (N, C) to sRGB colours (N, 3); source (V,) the body's vertex whose joints each vertex
-    follows; name for reading.
+    follows; name for reading. follow: the joint that it follows rigidly, HANGS for what hangs from the hips over both
+    legs, "" for what follows the skin.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Part:
     fields: NDArray[np.float32]
     paint: Paint
     source: NDArray[np.int64]
+    follow: str = ""
 
     def posed(self, body: Body, transforms: Doubles) -> NDArray[np.float32]:
         """(V, 3) vertices after skinning with the body's transforms (J, 4, 4)."""
@@ -115,16 +119,17 @@ class Fitting:
         return float((low + high) / 2), float(np.abs(points[:, 0]).max()), float((high - low) / 2)
 
     def add(self, name: str, solid: Solid, paint: Callable[[Array], Array], follow: str | None = None) -> None:
-        """Adds a solid; it follows one joint rigidly, or where `follow` is None the nearest skin off the arms."""
+        """Adds a solid; it follows one joint rigidly, HANGS from the hips, or where `follow` is None goes with the
+        nearest skin off the arms."""
         vertices, triangles = solid
         asset = self.body.asset
-        if follow is not None:
+        if follow is not None and follow != HANGS:
             joint = asset.joint(follow)
             share = np.where(asset.weight_joints[:, 0] == joint, asset.weights[:, 0], 0)
             source = np.full(len(vertices), int(np.argmax(share)))
         else:
             source = self.nearest(vertices)
-        self.extra.append(Part(name, vertices, triangles, self.fields_at(vertices), paint, source))
+        self.extra.append(Part(name, vertices, triangles, self.fields_at(vertices), paint, source, follow or ""))
 
     def nearest(self, points: Doubles) -> NDArray[np.int64]:
         """(N,) the nearest vertex of the body off the arms."""

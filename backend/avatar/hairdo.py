@@ -83,7 +83,7 @@ def _grown(fit: Fitting, area: Array, thick: Array, rounds: int) -> None:
     outer += fit.normals * lift[:, None]
     vertices, faces, source = shell(tri, chosen, outer, fit.clothed - 0.006 * fit.normals)
     fields = fit.fields_at(vertices)
-    fit.extra.append(Part("hair", vertices, faces, fields, _paint(fit), source))
+    fit.extra.append(Part("hair", vertices, faces, fields, _paint(fit), source, "Head"))
 
 
 def _scalp(fit: Fitting, thick: float, wild: float) -> None:

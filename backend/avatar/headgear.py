@@ -33,11 +33,15 @@ def plain(worn: Worn) -> Callable[[Array], Array]:
     return lambda fields: cloth(worn, fields)
 
 
-def banded(worn: Worn, low: float, high: float) -> Callable[[Array], Array]:
-    """The cloth with a band of the second colour between two heights, metres."""
+def banded(
+    worn: Worn, low: float, high: float, middle: tuple[float, float] = (0.0, 0.0), tilt: float = 0.0
+) -> Callable[[Array], Array]:
+    """The cloth with a band of the second colour between two heights, metres, of a thing that leans back by `tilt`
+    about `middle` (y, z)."""
 
     def paint(fields: Array) -> Array:
-        z = get(fields, "z")
+        away, up = get(fields, "y") - middle[0], get(fields, "z") - middle[1]
+        z = middle[1] + np.cos(tilt) * up + np.sin(tilt) * away
         band = step(z, low - 0.002, low) * (1 - step(z, high, high + 0.002))
         return mix(cloth(worn, fields), CLOTH[worn.second], band)
 
@@ -81,14 +85,14 @@ def brimmed(brim: float, crown: float, waist: float = 1.0, point: float = 1.0, b
     def make(fit: Fitting, worn: Worn) -> None:
         h = _Head(fit)
         s = h.unit / 0.064
-        rows = [(0.9, 0.0), (brim, 0.006 + curl), (brim, 0.016 + curl), (1.06, 0.016)]
-        up = np.linspace(0.02, crown * s, 6)
+        rows = [(0.9, 0.0), (brim - 0.05, curl), (brim, 0.01 + curl), (brim - 0.05, 0.02 + curl), (1.06, 0.02)]
+        up = np.linspace(0.024, crown * s, 6)
         rows += [(float(np.interp(z, [0.02, crown * s], [1.06 * waist, point])), float(z)) for z in up]
         lid = crown * s + 0.012 * min(1.0, point * 1.5)
         rows += [(0.6 * point, lid), (0.0, lid + 0.002)]
         base = h.rim + 0.018
         fit.add("hat", lathe(rows, (0, h.centre[1], base), (h.rx, h.ry), lean),
-                banded(worn, base + 0.018, base + 0.018 + band), "Head")
+                banded(worn, base + 0.02, base + 0.02 + band, (h.centre[1], base), lean), "Head")
 
     return make
 
@@ -96,12 +100,12 @@ def brimmed(brim: float, crown: float, waist: float = 1.0, point: float = 1.0, b
 def wizard_hat(fit: Fitting, worn: Worn) -> None:
     h = _Head(fit)
     s = h.unit / 0.064
-    rows = [(0.9, 0.0), (1.9, -0.01), (1.92, 0.004), (1.1, 0.02), (1.02, 0.06 * s), (0.72, 0.16 * s), (0.44, 0.27 * s),
+    rows = [(0.9, 0.0), (1.88, -0.012), (1.93, 0.0), (1.88, 0.011), (1.1, 0.022), (1.02, 0.06 * s), (0.72, 0.16 * s), (0.44, 0.27 * s),
             (0.2, 0.37 * s), (0.0, 0.43 * s)]
-    shift = [0, 0, 0, 0, 0, 0.0, 0.02, 0.055, 0.085]
+    shift = [0, 0, 0, 0, 0, 0, 0.0, 0.02, 0.055, 0.085]
     base = h.rim + 0.015
     fit.add("hat", lathe(rows, (0, h.centre[1], base), (h.rx, h.ry), 0.12, shift=shift),
-            banded(worn, base + 0.025, base + 0.06), "Head")
+            banded(worn, base + 0.03, base + 0.065, (h.centre[1], base), 0.12), "Head")
 
 
 def toque(fit: Fitting, worn: Worn) -> None:

@@ -101,6 +101,10 @@ class DressedSolid:
             out[start : start + CHUNK] = self.figure.colours_at(part, fields)
         return out
 
+    def part_at(self, points: Points) -> NDArray[np.int64]:
+        """(N,) which part of the figure is nearest to points (N, 3), field units."""
+        return self._places(torch.from_numpy(np.ascontiguousarray(points, np.float32)).to(self.device), 4.0)[0]
+
     def _places(self, points: torch.Tensor, limit: float) -> tuple[NDArray[np.int64], NDArray[np.int64], Points]:
         """(part (N,) or -1, face, barycentric (N, 3)) of the nearest place of any part, inside or out."""
         best = torch.full((len(points),), torch.inf, device=points.device)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from backend.avatar.figure import Array, Fitting
+from backend.avatar.figure import HANGS, Array, Fitting
 from backend.avatar.headgear import plain
 from backend.avatar.look import CLOTH, Worn
 from backend.avatar.patterns import cloth, get, mix, step
@@ -52,7 +52,7 @@ def skirt(hem: float, waist: float = 4.05, flare: float = 0.35, folds: float = 0
             fold = np.cos(turn * 9 + 0.7 * np.sin(turn * 2))
             return out * (1 + 0.07 * fold * np.clip((high - z) / (high - low), 0, 1))[:, None]
 
-        fit.add("skirt", solid, paint, None)
+        fit.add("skirt", solid, paint, HANGS)
 
     return make
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from backend.avatar.body import AXES
+from backend.avatar.carry import worn_weights
 from backend.avatar.codebook import best_of
 from backend.avatar.dress import dress
 from backend.avatar.implicit import DressedSolid, Magnifier
@@ -94,6 +95,7 @@ def avatar(spec: AvatarSpec, context: JobContext) -> MeshResult:
     with watch.stage("bind", "giving it a skeleton"):
         vertices = solid.frame.back(asset.mesh.vertices)
         skeleton, weights = bind(body, Mesh(vertices, asset.mesh.faces), check=context.check)
+        weights = worn_weights(solid.figure, vertices, solid.part_at(asset.mesh.vertices), weights)
         # Soles lie under the bare feet; it is the shoes that stand on the ground.
         up = np.array([0.0, 0.0, -vertices[:, 2].min()], np.float32)
         vertices = vertices + up

@@ -70,7 +70,7 @@ def test_skeleton_and_weights_fit_the_mesh(made):
     # A vertex follows a joint that is not far away.
     strongest = weights.joints[np.arange(len(weights.values)), weights.values.argmax(1)]
     gap = np.linalg.norm(result.arrays["vertices"] - 0.5 * (skeleton.heads + skeleton.tails)[strongest], axis=1)
-    assert np.quantile(gap, 0.9) < 0.45
+    assert np.quantile(gap[result.arrays["vertices"][:, 2] > 1.0], 0.99) < 0.4  # a hem hangs far below its hips
 
 
 def test_motion_comes_along(made):
