@@ -22,6 +22,8 @@ from protocol.skeleton import INFLUENCES, Skeleton, Weights
 WELD = 7e-4  # of the size; copies of a vertex that a soup has a hair apart. 2e-3 glued neighbouring fingers together
 DENSE = 3000  # vertices from which smoothing helps; below, neighbours are too far apart (it hurt the fox)
 SMOOTHINGS = 3
+ROUGH = 40  # voxels along the longest side, to see how chunky a shape is
+MOST_VOXELS = 130_000  # a figure has 50,000 to 100,000 at 160
 POWER = 1.5
 SMALL = 5.0  # voxels; limbs with bones shorter than this are looked at again with finer ones
 FINER = 4.0  # times
@@ -63,6 +65,10 @@ def bind(vertices: NDArray[np.floating], faces: NDArray[np.integer], skeleton: S
     used = skeleton.lengths > 1e-4 * span if deforming is None else np.asarray(deforming, bool)
     if not used.any():
         used = np.ones(len(skeleton), bool)
+    if used.sum() == 1:
+        only = np.zeros((len(vertices), len(skeleton)))
+        only[:, used] = 1.0
+        return Bound(strongest(only), {"voxels": 0, "resolution": 0, "refined": [], "rigid_parts": 1})
     points, welded, group = _weld(vertices, faces, WELD * span)
     resolution = resolution or (160 if len(points) > DENSE else 128)
     solid, sources, warm = warmed(vertices, faces, skeleton, used, resolution, sharpness, check)
@@ -76,14 +82,20 @@ def bind(vertices: NDArray[np.floating], faces: NDArray[np.integer], skeleton: S
         values[part] = 0.0
         values[part, bone] = 1.0
     check()
-    facts = {"voxels": len(solid), "resolution": resolution, "refined": [skeleton.names[one[0]] for one in fine],
-             "rigid_parts": len(props)}
+    facts = {
+        "voxels": len(solid), "resolution": round(float(np.ptp(vertices, axis=0).max()) / solid.size),
+        "refined": [skeleton.names[one[0]] for one in fine], "rigid_parts": len(props),
+    }
     return Bound(strongest(values[group]), facts)
 
 
 def warmed(vertices: Floats, faces: NDArray[np.integer], skeleton: Skeleton, used: NDArray[np.bool_], resolution: int,
            sharpness: float, check: Callable[[], None]) -> tuple[Solid, list[NDArray[np.int64]], NDArray[np.float32]]:
-    """(solid, voxels of each bone, heat (N, J)) of a mesh and the bones that are `used` (J,)."""
+    """(solid, voxels of each bone, heat (N, J)) of a mesh and the bones that are `used` (J,). Chunky shapes, which fill
+    their box, get larger voxels: they have no fine limbs."""
+    rough = len(voxelise(vertices, faces, ROUGH))
+    resolution = max(min(resolution, int(ROUGH * (MOST_VOXELS / rough) ** (1 / 3))), ROUGH // 2)
+    check()
     step = 0.4 * float((vertices.max(0) - vertices.min(0)).max()) / resolution
     bones = zip(skeleton.heads.astype(np.float64), skeleton.tails.astype(np.float64), used, strict=True)
     seeds = [_along(head, tail, step) if use else np.zeros((0, 3)) for head, tail, use in bones]
