@@ -26,7 +26,7 @@ Ints = NDArray[np.int64]
 WELD = 1e-6  # of the diagonal: vertices that importers doubled at seams
 MOST_OPEN = 0.1  # of a part's area may be missing as caps of its holes: a bottle is solid (3 %), a cup open (20 %)
 THIN = 0.75  # walls below this many `thickness`es are sheets
-CHUNK = 1 << 17  # points a question, so that whoever waits can be told
+CHUNK = 1 << 17  # points a question
 
 
 class Solid:

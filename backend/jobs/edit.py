@@ -9,12 +9,14 @@ that begins as the mesh. The result stands where the mesh stood.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from backend.fields.tetrahedral_sdf import TetrahedralSDF
 from backend.fields.texture import TextureConfig, TextureField
@@ -59,6 +61,7 @@ Points = NDArray[np.float32]
 
 MOST_ROOM = 0.12  # of the longest side: room for what the prompt adds
 SPARE = 0.06  # field units: more than a cell of any grid, so that the surface closes inside of the box
+ASKED = 1 << 15  # points: below half a second of a slow core
 COMPARED = 20_000  # places of the surface at which the report says how far it moved
 
 
@@ -140,9 +143,9 @@ class _Work:
             solid = Solid(given.mesh, 2.0 / preset.edit.tetrahedra, self.context.device)
             points, colours = given.colours(chance)
             if spec.reshape == 1.0:
-                coarse = self._coarse_stage(solid, points, colours, "coarse" in saved, tell)
+                coarse = self._coarse_stage(solid, points, colours, "coarse" in saved or "fine" in saved, tell)
             else:
-                coarse, texture = None, self._texture(points, colours, tell)
+                coarse, texture = None, self._texture(points, colours, "fine" in saved, tell)
         if coarse is not None:
             with watch.stage("coarse", "finding the shape anew") as tell:
                 optimise_coarse(coarse, saved, tell, self.previews, keeper)
@@ -152,7 +155,7 @@ class _Work:
         else:
             leash = Leash.of(spec.reshape)
             surface = TetrahedralSDF.from_distance(
-                solid.distance, preset.edit.tetrahedra, *_box(given.mesh, leash.reach), band=1.5 * leash.reach,
+                self._asked(solid), preset.edit.tetrahedra, *_box(given.mesh, leash.reach), band=1.5 * leash.reach,
                 device=self.context.device,
             )
             fine = self._fine_stage(surface, texture, leash)
@@ -169,12 +172,25 @@ class _Work:
                   "recoveries": fine.recoveries + (0 if coarse is None else coarse.recoveries)}
         return asset, given.frame.back(asset.mesh.vertices), scores
 
-    def _texture(self, points: Points, colours: Points, tell: Tell) -> TextureField:
-        """A texture field with the mesh's colours."""
+    def _asked(self, solid: Solid) -> Callable[[Tensor], Tensor]:
+        """The solid's distance, a few points at a time, so that a job can be cancelled between them."""
+
+        def distance(points: Tensor) -> Tensor:
+            found = []
+            for part in points.split(ASKED):
+                self.context.check()
+                found.append(solid.distance(part))
+            return torch.cat(found)
+
+        return distance
+
+    def _texture(self, points: Points, colours: Points, resumed: bool, tell: Tell) -> TextureField:
+        """A texture field with the mesh's colours; one that resumes takes its own from the checkpoint."""
         grid = self.preset.fine.detail_grid
         generator = torch.Generator().manual_seed(self.seed)
         texture = TextureField(TextureConfig(hash_grid_config(grid), grid.hidden), generator).to(self.context.device)
-        take_on_colours(texture, points, colours, self.preset.edit.begin_steps, generator, tell)
+        if not resumed:
+            take_on_colours(texture, points, colours, self.preset.edit.begin_steps, generator, tell)
         return texture
 
     def _coarse_stage(
@@ -186,7 +202,8 @@ class _Work:
                             turns=self.plan.coarse_turns)
         if not resumed:
             generator = torch.Generator().manual_seed(self.seed)
-            take_on_shape(stage.field, solid.distance, points, colours, self.preset.edit.begin_steps, generator, tell)
+            take_on_shape(stage.field, self._asked(solid), points, colours, self.preset.edit.begin_steps, generator,
+                          tell)
         return stage
 
     def _fine_stage(self, surface: TetrahedralSDF, texture: TextureField, leash: Leash | None) -> FineStage:

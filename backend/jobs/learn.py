@@ -175,9 +175,8 @@ def _kept(spec: LearnSpec, prior: UNetPrior, seed: int, tell: Tell) -> Examples 
     """Pictures that the prior makes of the noun alone; None where nothing is to be preserved."""
     if spec.method != LORA or spec.subject != "object" or spec.preservation == 0:
         return None
-    tell(0.7, f"remembering what a {spec.noun} is")
-    views = ViewCondition.turntable(KEPT, device=prior.device) if prior.traits.knows_camera else None
-    made = prior.sample([_plain(spec)] * KEPT, views, KEPT_STEPS, seed, KEPT_SCALE)
+    made, views = _sampled(prior, _plain(spec), KEPT, seed,
+                           lambda share: tell(0.6 + 0.4 * share, f"remembering what {_plain(spec)} is"))
     with torch.no_grad():
         return Examples(prior.encode(made), views, (_plain(spec),))
 
@@ -226,9 +225,21 @@ def _drawn(spec: LearnSpec, prior: UNetPrior, learned: Learned, seed: int, tell:
     """(SHOWN, 3 or 4, size, size): what the prior makes of the word."""
     caption = _captions(spec)[0]
     taught = speaking(prior, {"identity_0": learned}, caption)
-    tell(0.1, "drawing it")
-    views = ViewCondition.turntable(SHOWN, device=prior.device) if prior.traits.knows_camera else None
-    return taught.sample([caption] * SHOWN, views, KEPT_STEPS, seed, KEPT_SCALE)
+    return _sampled(taught, caption, SHOWN, seed, lambda share: tell(share, "drawing it"))[0]
+
+
+def _sampled(
+    prior: Prior, prompt: str, count: int, seed: int, tell: Callable[[float], None]
+) -> tuple[Tensor, ViewCondition | None]:
+    """(pictures (count, C, size, size), their views where the prior knows cameras), two at a time, so that a job can be
+    cancelled between them."""
+    views = ViewCondition.turntable(count, device=prior.device) if prior.traits.knows_camera else None
+    made = []
+    for first in range(0, count, 2):
+        tell(first / count)
+        some = None if views is None else views[first:first + 2]
+        made.append(prior.sample([prompt] * min(2, count - first), some, KEPT_STEPS, seed + first, KEPT_SCALE))
+    return torch.cat(made), views
 
 
 def _plain(spec: LearnSpec) -> str:

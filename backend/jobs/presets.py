@@ -441,8 +441,10 @@ def with_effort(preset: Preset, effort: float) -> Preset:
         return replace(stage, steps=max(2, round(stage.steps * effort)))
 
     paint = replace(preset.paint, broad=steps(preset.paint.broad), sharp=steps(preset.paint.sharp))
+    # A mesh must be taken on whole, however quick the rest is; more steps would not make it truer.
+    edit = replace(preset.edit, begin_steps=max(40, round(preset.edit.begin_steps * min(effort, 1.0))))
     return replace(preset, coarse=steps(preset.coarse), fine=steps(preset.fine), paint=paint,
-                   avatar=steps(preset.avatar))
+                   avatar=steps(preset.avatar), edit=edit)
 
 
 def as_map(value: Any) -> Any:

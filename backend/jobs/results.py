@@ -21,7 +21,7 @@ class MeshResult:
         arrays: vertices <f4 (V, 3) metres, Z up, base at z = 0; faces <i4 (F, 3); uvs <f4 (3F, 2) per corner, v up;
             normals <f4 (V, 3); edges <i4 (E, 2) and corner_edges <i4 (3F,) as Blender stores them; base_colour and
             thumbnail |u1 (n,) PNG files. Of a texture job only base_colour and thumbnail, and uvs where it made new
-            ones.
+            ones; of a learn job identity |u1 (n,), a safetensors file, and thumbnail.
         report: plain values: seed, preset, prior, versions, stages, scores, warnings, nearest_known, material.
     """
 

@@ -52,7 +52,7 @@ def ball() -> dict[str, np.ndarray]:
 def small_grid():
     """A grid and fields that are enough for a ball."""
     with pytest.MonkeyPatch.context() as patch:
-        edit = replace(presets.DRAFT.edit, tetrahedra=24, begin_steps=20)
+        edit = replace(presets.DRAFT.edit, tetrahedra=24, begin_steps=40)
         patch.setitem(presets.PRESETS, "draft", replace(presets.DRAFT, edit=edit))
         yield
 
