@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from backend.motion.figure import PLACE, SIDES, Figure
-from backend.motion.stance import HEEL, stand_of, two_bones
+from backend.motion.stance import HEEL, REACH, smoothly_over, stand_of, two_bones
 from backend.motion.take import Take, cut
 from backend.motion.turns import Array, blend, transpose
 
@@ -22,6 +22,7 @@ PIN_LOW = 0.06
 SLOW = 0.35  # metres a second: what is slower stands
 SHORTEST = 3  # frames of a contact
 SEAM = 0.01  # metres: a larger gap between a loop's ends is blended
+MOST_SPEED = 1.2  # metres a second at which a gap is closed
 LEG = 0.9
 
 
@@ -108,36 +109,58 @@ def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
+def stretches(flags: NDArray[np.bool_], loop: bool) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """(frames, how often the loop has come round at each) of the stretches where a flag is set; of a loop one that goes
+    over its end is one."""
+    found = [(np.arange(begin, end), np.zeros(end - begin, np.int64)) for begin, end in runs(flags)]
+    if loop and len(found) > 1 and flags[0] and flags[-1]:
+        first, last = found[0], found.pop()
+        found[0] = (np.concatenate([last[0], first[0]]), np.concatenate([last[1], first[1] + 1]))
+    return found
+
+
 def planted(figure: Figure, take: Take, ease: float = 0.13) -> Take:
     """Feet held where they stand, by two-bone inverse kinematics; what a leg lacks to get there is eased in and out
-    over `ease` seconds outside of the contact, so that standing frames are exact. The feet keep their turns."""
-    turns = take.turns.copy()
+    over `ease` seconds outside of the contact, so that standing frames are exact. The feet keep their turns; the hips
+    go down, smoothly, where a leg would not reach."""
     count = max(1, round(ease * take.fps))
+    every = soles(figure, take)
+    heads, _ = figure.positions(take.turns, take.root)
+    shifts = np.zeros((2, len(take), 3))
+    lower = np.zeros(len(take))
     for side, word in enumerate(SIDES):
         stands = take.contacts[:, 2 * side : 2 * side + 2].astype(bool)
-        if not stands.any():
-            continue
-        current = replace(take, turns=turns)
-        points = soles(figure, current)[:, 2 * side : 2 * side + 2]
+        points = every[:, 2 * side : 2 * side + 2]
         floors = (figure.ground, figure.heads[PLACE[word + "ToeBase"], 2])
         shift = np.zeros((len(take), 3))
         held = np.zeros(len(take), bool)
-        for begin, end in runs(stands.any(1)):
-            point, place = -1, points[begin, 0]
-            for frame in range(begin, end):
+        for frames, laps in stretches(stands.any(1), take.loop):
+            point, place = -1, points[frames[0], 0]
+            for n, frame in enumerate(frames):
+                here = points[frame] + laps[n] * np.array([*take.stride, 0.0])
                 leads = 1 if stands[frame, 1] else 0  # the ball, and where it does not stand, the heel
-                if leads != point:
-                    place = points[frame, leads] + (shift[frame - 1] if point >= 0 else 0.0)
-                    point = leads
+                if point < 0:
+                    point, place = leads, here[leads].copy()
                     place[2] = max(place[2], floors[leads])
-                shift[frame] = place - points[frame, leads]
-                held[frame] = True
-            middle = shift[begin:end].mean(0)  # stay near where the clip has the foot on the whole
+                shift[frame] = place - here[point]
+                if leads != point:  # from the heel to the ball: where that is now is where it stays
+                    point, place = leads, here[leads] + shift[frame]
+            middle = shift[frames].mean(0)  # stay near where the clip has the foot on the whole
             middle[2] = 0.0
-            shift[begin:end] -= middle
-        shift = _eased(shift, held, count, take.loop)
-        turns = _moved(figure, replace(take, turns=turns), side, shift)
-    return replace(take, turns=figure.conform(turns))
+            shift[frames] -= middle
+            held[frames] = True
+        shifts[side] = _eased(shift, held, count, take.loop)
+        way = heads[:, PLACE[word + "Foot"]] + shifts[side] - heads[:, PLACE[word + "UpLeg"]]
+        longest = REACH * (figure.thigh[side] + figure.shin[side])
+        room = np.sqrt(np.maximum(longest**2 - (way[:, :2] ** 2).sum(1), (0.3 * longest) ** 2))
+        lower = np.maximum(lower, np.where(held, -way[:, 2] - room, 0.0))
+    if lower.max() > 1e-6:
+        drop = smoothly_over(lower, take.fps, take.loop)
+        take = replace(take, root=take.root - drop[:, None] * [0.0, 0.0, 1.0])
+        shifts[:, :, 2] += drop
+    for side in range(2):
+        take = replace(take, turns=_moved(figure, take, side, shifts[side]))
+    return replace(take, turns=figure.conform(take.turns))
 
 
 def _eased(shift: Array, held: NDArray[np.bool_], count: int, loop: bool) -> Array:
@@ -147,12 +170,11 @@ def _eased(shift: Array, held: NDArray[np.bool_], count: int, loop: bool) -> Arr
         return shift
     result = np.where(held[:, None], shift, 0.0)
     weight = np.where(held, 1.0, 0.0)
-    for begin, end in runs(held):
+    for frames, _ in stretches(held, loop):
         for n in range(1, count + 1):
             share = 0.5 + 0.5 * np.cos(np.pi * n / (count + 1))
-            for frame, source in ((begin - n, begin), (end - 1 + n, end - 1)):
-                if loop:
-                    frame %= total
+            for frame, source in ((frames[0] - n, frames[0]), (frames[-1] + n, frames[-1])):
+                frame = frame % total if loop else frame
                 if 0 <= frame < total and not held[frame] and share > weight[frame]:
                     weight[frame], result[frame] = share, shift[source] * share
     return np.asarray(result)
@@ -205,9 +227,10 @@ def looped(figure: Figure, take: Take, seconds: float = 0.3, always: bool = Fals
     if gap <= 1.5 * step and not always:  # the first frame would be the next one
         stride = way + take.path[-1] - take.path[-2]
         return replace(take, loop=True, stride=(float(stride[0]), float(stride[1])))
+    seconds = max(seconds, min(gap / MOST_SPEED, 0.8))
     count = max(2, min(round(seconds * take.fps), len(take) // 2))
     share = np.linspace(0.0, 1.0, count + 1)[1:]
-    share = share * share * (3 - 2 * share)
+    share = share**3 * (share * (6 * share - 15) + 10)
     turns, root = take.turns.copy(), take.root.copy()
     turns[-count:] = blend(turns[-count:], np.repeat(take.turns[:1], count, 0), share[:, None])
     goal = take.root[0] + [*way, 0.0]

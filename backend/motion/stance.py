@@ -98,13 +98,13 @@ def solve(stance: Stance, loop: bool = False, stride: tuple[float, float] = (0.0
     lack = np.maximum(-np.radians(np.minimum(angles["left hip"], angles["right hip"])) - BACK, 0.0)
     if lack.max() < 1e-4:
         return take
-    tip = _over(lack, stance.fps, loop)
+    tip = smoothly_over(lack, stance.fps, loop)
     stance.pelvis_turn[:, 0] += tip
     stance.spine[:, 0] -= tip
     return _solved(stance, loop, stride)
 
 
-def _over(needed: Array, fps: float, loop: bool) -> Array:
+def smoothly_over(needed: Array, fps: float, loop: bool) -> Array:
     """A smooth curve that is nowhere below `needed`: dilated, then averaged as widely."""
     width = 2 * max(1, round(0.07 * fps)) + 1
     mode = "wrap" if loop else "nearest"
@@ -183,7 +183,7 @@ def _settled(stance: Stance, root: Array, sockets: Array, ankles: Array, loop: b
         high = high + np.sqrt(np.maximum(longest**2 - away**2, (0.3 * longest) ** 2))
         stands = stance.contacts[:, 2 * side : 2 * side + 2].any(1)
         limit = np.minimum(limit, np.where(stands, high, np.inf))
-    return np.asarray(root[:, 2] - _over(np.maximum(root[:, 2] - limit, 0.0), stance.fps, loop))
+    return np.asarray(root[:, 2] - smoothly_over(np.maximum(root[:, 2] - limit, 0.0), stance.fps, loop))
 
 
 def two_bones(way: Array, hinge: Array, first: float, second: float, sign: float) -> tuple[Array, Array]:
