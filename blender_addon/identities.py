@@ -32,7 +32,7 @@ class BrokenIdentity(ValueError):
 
 @dataclass(frozen=True)
 class Identity:
-    """word: as prompts say it. noun: what kind of thing it is. prior: whose it is. method: how it was learned."""
+    """word: as prompts say it. noun: what kind of thing it is. prior: of whom it was learned. method: how it was."""
 
     word: str
     path: Path
@@ -54,7 +54,16 @@ def read(path: Path) -> Identity:
     word = str(facts.get("word", "")) if isinstance(facts, dict) else ""
     if not WORD.fullmatch(word):
         raise BrokenIdentity("it does not say which word it is")
-    return Identity(word, path, *(str(facts.get(name, "")) for name in ("noun", "prior", "method")))
+    return Identity(word, path, str(facts.get("noun", "")), _priors(facts.get("priors")), str(facts.get("method", "")))
+
+
+def _priors(text: Any) -> str:
+    """The names of the priors that a word was learned with."""
+    try:
+        names = [str(one["prior"]) for one in json.loads(text)]
+    except (ValueError, TypeError, KeyError):
+        return ""
+    return " and ".join(dict.fromkeys(names))
 
 
 @dataclass(frozen=True)
@@ -92,9 +101,9 @@ class Identities:
 
     def spoken(self, *sentences: str) -> list[Identity]:
         """Those whose word one of the sentences says, in the order in which they come up."""
-        said = re.findall(WORD, " ".join(sentences).lower())
-        return [one for one in sorted(self.all(), key=lambda one: said.index(one.word) if one.word in said else -1)
-                if one.word in said]
+        text = " ".join(sentences)
+        found = [(said.start(), one) for one in self.all() if (said := _whole(one.word).search(text))]
+        return [one for _, one in sorted(found, key=lambda pair: pair[0])]
 
     def inputs(self, spec: Any) -> dict[str, np.ndarray]:
         """identity_0, identity_1, ...: the learned words that a job's prompt speaks, where its kind takes any."""
@@ -102,6 +111,11 @@ class Identities:
             return {}
         spoken = self.spoken(str(getattr(spec, "prompt", "")))[:AT_ONCE]
         return {f"identity_{at}": np.frombuffer(one.path.read_bytes(), np.uint8) for at, one in enumerate(spoken)}
+
+
+def _whole(word: str) -> re.Pattern[str]:
+    """Finds a word where it stands by itself, as the worker does."""
+    return re.compile(rf"(?<![\w-]){re.escape(word)}(?![\w-])", re.IGNORECASE)
 
 
 @functools.lru_cache(maxsize=4)

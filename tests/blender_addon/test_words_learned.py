@@ -19,7 +19,8 @@ from blender_addon.capture import learning, pictures
 
 def identity(word: str = "zorblu", **facts) -> bytes:
     """A safetensors file with one number in it."""
-    header = {"__metadata__": {"word": word, "noun": "mug", "prior": "embedded", "method": "lora"} | facts,
+    header = {"__metadata__": {"word": word, "noun": "mug", "method": "lora",
+                               "priors": json.dumps([{"prior": "a"}, {"prior": "b"}, {"prior": "a"}])} | facts,
               "a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
     text = json.dumps(header).encode()
     return len(text).to_bytes(8, "little") + text + bytes(4)
@@ -32,7 +33,7 @@ def known(tmp_path):
 
 def test_a_word_is_kept_replaced_and_dropped(known):
     first = known.keep(identity())
-    assert (first.word, first.noun, first.prior) == ("zorblu", "mug", "embedded")
+    assert (first.word, first.noun, first.prior) == ("zorblu", "mug", "a and b")
     known.keep(identity(noun="cup"))
     assert [one.noun for one in known.all()] == ["cup"] and known.get("zorblu").noun == "cup"
     known.drop("zorblu")
@@ -58,7 +59,8 @@ def test_a_damaged_file_is_not_listed(known):
     ("prompt", "words"),
     [
         ("a red Zorblu on a table", ["zorblu"]), ("quib beside a zorblu", ["quib", "zorblu"]),
-        ("zorblus and unzorblu", []), ("a zorblu-like thing", []), ("", []),
+        ("zorblus and unzorblu", []), ("a zorblu-like thing", []), ("5zorblu", []), ("the zorblu's lid", ["zorblu"]),
+        ("", []),
     ],
 )
 def test_only_whole_words_are_spoken(known, prompt, words):
