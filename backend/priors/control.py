@@ -118,6 +118,10 @@ class Shown:
         if len(x) % len(self.picture):
             raise ValueError(f"{len(x)} samples are no repetition of the {len(self.picture)} views that are shown")
         picture = self.picture.repeat(len(x) // len(self.picture), 1, 1, 1)
+        mask = told.get("encoder_attention_mask")
+        if mask is not None:
+            # ControlNetModel takes no mask of tokens: as in training, those that do not count are zero.
+            tokens = tokens * mask[..., None].to(tokens)
         known = {name: told[name] for name in ("class_labels", "added_cond_kwargs") if name in told}
         down, middle = self.control.network(x, t, tokens, picture, conditioning_scale=self.scale, return_dict=False,
                                             **known)
