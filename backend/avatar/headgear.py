@@ -100,8 +100,8 @@ def brimmed(brim: float, crown: float, waist: float = 1.0, point: float = 1.0, b
 def wizard_hat(fit: Fitting, worn: Worn) -> None:
     h = _Head(fit)
     s = h.unit / 0.064
-    rows = [(0.9, 0.0), (1.88, -0.012), (1.93, 0.0), (1.88, 0.011), (1.1, 0.022), (1.02, 0.06 * s), (0.72, 0.16 * s), (0.44, 0.27 * s),
-            (0.2, 0.37 * s), (0.0, 0.43 * s)]
+    rows = [(0.9, 0.0), (1.88, -0.012), (1.93, 0.0), (1.88, 0.011), (1.1, 0.022), (1.02, 0.06 * s),
+            (0.72, 0.16 * s), (0.44, 0.27 * s), (0.2, 0.37 * s), (0.0, 0.43 * s)]
     shift = [0, 0, 0, 0, 0, 0, 0.0, 0.02, 0.055, 0.085]
     base = h.rim + 0.015
     fit.add("hat", lathe(rows, (0, h.centre[1], base), (h.rx, h.ry), 0.12, shift=shift),
