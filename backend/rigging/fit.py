@@ -43,6 +43,7 @@ LIMBS = {side + name: (side + name, side + end) for side in ("Left", "Right")
          for name, end in (("ForeArm", "Hand"), ("Leg", "Foot"))}
 """First bone of a limb that a mesh may lack, and the joints whose skin is asked."""
 USUAL = (0.4, 0.68, 0.5, 0.5, 0.5, 0.15)  # sliders in the order of AXES: an ordinary adult
+PULL, FREE = 20.0, 0.03  # of markers: weight, and metres that they may lie off the joint
 HOLD = 0.002  # weight of the priors on sliders and stiff joints
 LOOSE = 0.2  # of that, for arms and legs
 STARTS = (0.75, 0.0, -0.6, 2.0)  # radians that the arms are raised from the A-pose: T, A, hanging, above the head
@@ -61,11 +62,13 @@ class Surface:
 @dataclass(frozen=True, eq=False)
 class Fit:
     """skeleton: in the surface's frame, the surface's pose as its rest. residual: mean distance of both ways in parts
-    of the height. misses: share of each limb's skin that has no surface that faces the same way near it; uncovered:
-    share of the surface that lies far from the body. sliders: of the body. start: arms' angle of the best start."""
+    of the height; covered: that of the body's skin from the surface alone, which hair, tails and cloaks do not change.
+    misses: share of each limb's skin that has no surface that faces the same way near it; uncovered: share of the
+    surface that lies far from the body. sliders: of the body. start: arms' angle of the best start."""
 
     skeleton: Skeleton
     residual: float
+    covered: float
     misses: dict[str, float]
     uncovered: float
     sliders: dict[str, float]
@@ -162,7 +165,7 @@ def fit(surface: Surface, steps: int = 320, check: Callable[[], None] = lambda: 
 
     starts = []
     for raised in angles:
-        state = begin(body, surface, raised)
+        state = begin(body, surface, raised, known)
         loss = descend(body, state, surface, trial, (0.3, 0.2), False, counted, known)
         starts.append((loss, raised, state))
     _, raised, state = min(starts, key=lambda one: one[0])
@@ -176,6 +179,7 @@ def fit(surface: Surface, steps: int = 320, check: Callable[[], None] = lambda: 
     residual = chamfer(skin, surface.points) / height
     tree = cKDTree(surface.points)
     away, near = tree.query(skin, 4)
+    covered = float(away[:, 0].mean() / height)
     agree = np.einsum("nki,ni->nk", surface.normals[near], normals.numpy()) > 0.2
     met = ((away < NEAR * height) & agree).any(1)
     owner = body.skin.argmax(1).numpy()
@@ -184,11 +188,12 @@ def fit(surface: Surface, steps: int = 320, check: Callable[[], None] = lambda: 
     uncovered = float((cKDTree(skin).query(surface.points)[0] > 1.5 * NEAR * height).mean())
     values = dict(zip(AXES, torch.sigmoid(state.sliders).tolist(), strict=True))
     values |= dict(zip(LOCALS, torch.tanh(state.local).tolist(), strict=True))
-    return Fit(_skeleton(body, values, heads, tails, turns), residual, misses, uncovered, values, raised)
+    return Fit(_skeleton(body, values, heads, tails, turns), residual, covered, misses, uncovered, values, raised)
 
 
-def begin(body: Model, surface: Surface, raised: float) -> State:
-    """An ordinary adult of the surface's height, where it stands, arms raised by so many radians."""
+def begin(body: Model, surface: Surface, raised: float, markers: Mapping[str, Floats]) -> State:
+    """An ordinary adult of the surface's height, where it stands, arms raised by so many radians; with markers of the
+    size and at the place that they say, which huge hair does not change."""
     turns = torch.zeros(len(MOVING), 3)
     for joint, name in enumerate(MOVING):
         if name in ("LeftArm", "RightArm"):
@@ -204,6 +209,14 @@ def begin(body: Model, surface: Surface, raised: float) -> State:
         goal = torch.tensor(surface.points, dtype=torch.float32)
         state.place = goal.median(0).values - points.median(0).values
         state.place[2] = goal[:, 2].min() - points[:, 2].min()
+        if markers:
+            _, _, heads, tails, _ = posed(body, state)
+            own = torch.stack([_own(name, heads, tails) for name in sorted(markers)])
+            want = torch.tensor(np.array([markers[name] for name in sorted(markers)]), dtype=torch.float32)
+            state.size = state.size + torch.log((want - want.mean(0)).norm() / (own - own.mean(0)).norm())
+            _, _, heads, tails, _ = posed(body, state)
+            own = torch.stack([_own(name, heads, tails) for name in sorted(markers)])
+            state.place = state.place + want.mean(0) - own.mean(0)
     for one in (state.sliders, state.local, state.turns, state.size, state.place):
         one.requires_grad_(True)
     return state
@@ -244,7 +257,7 @@ def descend(body: Model, state: State, surface: Surface, steps: int, scales: tup
         loss = loss + HOLD * (bent[:6].sum() + LOOSE * bent[6:].sum())
         loss = loss + HOLD * (state.sliders - usual).square().sum() + 0.01 * state.local.square().mean()
         for name, place in pull:
-            loss = loss + 5.0 * _marked(name, place, heads, tails)
+            loss = loss + PULL * _marked(name, place, heads, tails)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
@@ -305,19 +318,22 @@ def chamfer(one: Floats, other: Floats) -> float:
     return 0.5 * float(cKDTree(one).query(other)[0].mean() + cKDTree(other).query(one)[0].mean())
 
 
-def _marked(name: str, place: Tensor, heads: Tensor, tails: Tensor) -> Tensor:
-    """Squared distance of a marked place from where the body has it; joints lie inside, markers often on the skin, so
-    that 3 cm are free."""
+def _own(name: str, heads: Tensor, tails: Tensor) -> Tensor:
+    """(3,) where the body has the place that a marker names."""
     names = body_asset().names
     side = "Left" if name.startswith("left") else "Right"
     if name == "chin":
-        own = 0.75 * heads[names.index("Head")] + 0.25 * tails[names.index("Head")]
-    elif name == "groin":
-        own = 0.5 * (heads[names.index("LeftUpLeg")] + heads[names.index("RightUpLeg")])
-    else:
-        joint = {"elbow": "ForeArm", "wrist": "Hand", "knee": "Leg"}[name.split("_")[1]]
-        own = heads[names.index(side + joint)]
-    return ((own - place).square().sum() + 1e-10).sqrt().sub(0.03).clamp(min=0).square()
+        return 0.75 * heads[names.index("Head")] + 0.25 * tails[names.index("Head")]
+    if name == "groin":
+        return 0.5 * (heads[names.index("LeftUpLeg")] + heads[names.index("RightUpLeg")])
+    return heads[names.index(side + {"elbow": "ForeArm", "wrist": "Hand", "knee": "Leg"}[name.split("_")[1]])]
+
+
+def _marked(name: str, place: Tensor, heads: Tensor, tails: Tensor) -> Tensor:
+    """Squared distance of a marked place from where the body has it; joints lie inside, markers often on the skin, so
+    that 3 cm are free."""
+    away = (_own(name, heads, tails) - place).square().sum()
+    return (away + 1e-10).sqrt().sub(FREE).clamp(min=0).square()
 
 
 def _skeleton(body: Model, values: dict[str, float], heads: Tensor, tails: Tensor, turns: Tensor) -> Skeleton:

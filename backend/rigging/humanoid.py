@@ -20,11 +20,12 @@ from protocol.errors import BadRequest
 from protocol.skeleton import Skeleton
 from protocol.specs.rig import MARKERS
 
-SURE = 0.012  # of the height: residuals of fits that hit stayed below .0097, of those that missed above .0176
+SURE = 0.012  # of the height: mean distance of the body's skin from the surface; .0076 with a tail, .020 with huge hair
 LOST = 0.02  # the confidence is 0 from here on
 GONE = 0.28  # of a limb's skin without a surface near it: the limb is not there (0.34 and more; where it is, 0.03)
 SHAKY = 0.12  # of a limb's skin; the fit of this limb is in doubt
-EXTRA = 0.012  # of the surface far from the body: hair, a tail, wings, a limb that was missed (0.00 where all is well)
+EXTRA = 0.012  # of the surface far from the body: hair, a tail, wings, a cloak, which the user is told
+MOST_EXTRA = 0.45  # of the surface; with more the body is no more than a part of what is there
 INSIDE = tuple(side + bone for side in ("Left", "Right") for bone in ("Arm", "ForeArm", "UpLeg", "Leg")) + ("Spine1",)
 OUT = 0.3  # of a bone that may be seen outside the mesh
 
@@ -84,14 +85,13 @@ def humanoid(given: Intake, steps: int, facing_known: bool, fingers: bool = True
     if not fingers:
         skeleton = _keep(skeleton, [not any(part in name for part in ("Thumb", "Index", "Middle", "Ring", "Pinky"))
                                     for name in skeleton.names])
-    shaky = [first for first, share in best.misses.items() if share > SHAKY and first not in gone]
-    doubt = (best.residual > SURE or best.uncovered > EXTRA or bool(stray or shaky)) and not known
-    notes = _notes(best, gone, [*stray, *shaky], doubt)
+    doubt = (best.covered > SURE or best.uncovered > MOST_EXTRA or bool(stray)) and not known
+    notes = _notes(best, gone, stray, doubt)
     error = max((_off(best.skeleton, name, place) for name, place in known.items()), default=0.0)
     if error > 0.05:
         notes.append(f"The body could not follow the markers better than {error:.0%} of the height.")
-    confidence = float(np.clip((LOST - best.residual) / (LOST - 0.008), 0.0, 1.0)) * 0.8 ** len([*stray, *shaky])
-    confidence *= float(np.clip(1.0 - 5.0 * best.uncovered, 0.2, 1.0))
+    confidence = float(np.clip((LOST - best.covered) / (LOST - 0.008), 0.0, 1.0)) * 0.8 ** len(stray)
+    confidence *= float(np.clip(1.1 - best.uncovered, 0.2, 1.0))
     if known:
         confidence = max(confidence, float(np.clip(1.0 - 8.0 * error, 0.0, 1.0)))
     return Found(skeleton, confidence, doubt, best.residual, quarters, gone, tuple(notes))
@@ -127,10 +127,11 @@ def _flipped(given: Intake) -> tuple[Floats, Floats]:
 
 
 def _failures(found: Fit, given: Intake) -> tuple[tuple[str, ...], list[str]]:
-    """(first bones of limbs that are not there, bones that lie partly outside the mesh)."""
-    fits = found.residual <= SURE  # where nothing fits, no limb can be said to be missing
+    """(first bones of limbs that are not there, bones that lie partly outside the mesh or whose skin is not met)."""
+    fits = found.covered <= SURE  # where nothing fits, no limb can be said to be missing
     gone = tuple(first for first, share in found.misses.items() if share > GONE and fits)
-    stray = [bone for bone in INSIDE if not _under(found.skeleton, bone, gone) and _outside(found, given, bone) > OUT]
+    stray = [bone for bone in INSIDE if not _under(found.skeleton, bone, gone)
+             and (_outside(found, given, bone) > OUT or found.misses.get(bone, 0.0) > SHAKY)]
     return gone, stray
 
 
@@ -188,7 +189,7 @@ def _notes(found: Fit, gone: tuple[str, ...], stray: list[str], doubt: bool) -> 
         notes.append(f"{found.uncovered:.0%} of the surface is no part of a human body (hair, a tail, wings, a cloak?) "
                      "and follows the nearest bones.")
     if doubt:
-        notes.append(f"The body may fit badly (it is {found.residual:.1%} of the height away on average, {SURE:.1%} is "
+        notes.append(f"The body may fit badly (it is {found.covered:.1%} of the height away on average, {SURE:.1%} is "
                      "good): check the joints, or place the eight markers and rig again.")
     return notes
 

@@ -18,6 +18,7 @@ from scipy.sparse.csgraph import dijkstra
 from backend.rigging.voxels import Solid, graph
 
 MOST_TIPS = 16
+LIMB = 1.9  # times as long as the flesh that it comes out of is deep; a cube's corners are at 1.73
 DEAR = 3.0  # power with which thin places cost more
 
 Floats = NDArray[np.float64]
@@ -97,7 +98,7 @@ class Medial:
                 break
             way = self.path(tip, tree)
             branch = self._branch(way)
-            if branch.length > 1.4 * branch.depth[-1] + 0.5 * shortest:
+            if branch.length > LIMB * branch.depth[-1]:
                 found.append(branch)
                 tree = [*tree, *way.tolist()]
                 distance = np.minimum(distance, self.distance(way))
