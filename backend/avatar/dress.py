@@ -78,9 +78,9 @@ def _close_mouth(fit: Fitting) -> None:
     low, high = fit.clothed[lips].min(0), fit.clothed[lips].max(0)
     tone = np.asarray(SKINS[fit.look.skin]) * np.array([0.8, 0.5, 0.5])
     half = (high - low) / 2
-    front = low[1] + 0.3 * fit.marks.eye_radius
+    front = low[1] + 0.12 * fit.marks.eye_radius
     middle = (low + high) / 2
-    solid = lump((middle[0], front + half[1], middle[2]), (0.8 * half[0], half[1], 0.62 * half[2]), 2.4)
+    solid = lump((middle[0], front + half[1], middle[2]), (0.9 * half[0], half[1], 0.72 * half[2]), 2.4)
     fit.add("mouth", solid, lambda fields: np.tile(tone, (len(fields), 1)), "Head")
 
 
