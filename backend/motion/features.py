@@ -52,7 +52,7 @@ def features(figure: Figure, take: Take) -> NDArray[np.float32]:
         local[:, place] = transpose(world[:, PARENTS[place]]) @ world[:, place]
     step = np.diff(take.root, axis=0, append=2 * take.root[-1:] - take.root[-2:-1]) * take.fps / figure.leg
     ahead = (back @ step[:, :, None])[..., 0]
-    turning = np.gradient(heading) * take.fps
+    turning = np.diff(heading, append=2 * heading[-1:] - heading[-2:-1]) * take.fps
     return np.concatenate([
         six(local).reshape(len(take), -1), take.root[:, 2:] / figure.leg, -ahead[:, 1:2], ahead[:, :1],
         turning[:, None],

@@ -18,7 +18,7 @@ from scipy.ndimage import correlate1d
 from backend.motion.figure import Figure
 from backend.motion.manner import NEUTRAL, Manner
 from backend.motion.stance import Stance, solve, stand_of
-from backend.motion.take import Take
+from backend.motion.take import Take, place_on_ground
 from backend.motion.turns import Array
 
 Station = tuple[float, float, float]  # x, y on the floor and heading in radians, of the body when a foot lands
@@ -110,8 +110,8 @@ def endless(figure: Figure, gait: Gait, fps: float, frames: int, manner: Manner 
     times = [(first + n) * period / 2 for n in range(len(stations))]
     sides = [(first + n) % 2 for n in range(len(stations))]
     stride = step * 2 * rounds
-    return _walked(figure, gait, manner, fps, frames, times, sides, stations, period, True,
-                   (float(stride[0]), float(stride[1])))
+    return place_on_ground(_walked(figure, gait, manner, fps, frames, times, sides, stations, period, True,
+                                   (float(stride[0]), float(stride[1]))))
 
 
 def along(figure: Figure, gait: Gait, fps: float, stations: Sequence[Station], manner: Manner = NEUTRAL,
