@@ -54,6 +54,7 @@ from backend.jobs.texture import by_views
 from backend.jobs.texture_input import read_input
 from backend.kernels.winding import NearestSurface
 from backend.render.raster import Rasteriser, choose_rasteriser
+from backend.texturing.materials import material_of
 from backend.texturing.rig import RADIUS
 from protocol.specs import EditSpec, TextureSpec
 
@@ -102,7 +103,7 @@ def edit(spec: EditSpec, context: JobContext) -> MeshResult:
         "scores": facts,
         **given.facts,
         **asset.facts,
-        "material": {"roughness": 0.6, "metallic": 0.0},
+        "material": material_of(spec.prompt).to_map(),
         "nearest_known": notes.nearest_known,
         "warnings": notes.warnings,
     }
