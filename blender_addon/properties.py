@@ -7,121 +7,10 @@ one word. Running jobs are not kept here: they belong to the session, not to the
 
 import bpy
 
-from . import declared, kinds
+from . import choices, declared, kinds
 from .link import SEED_LIMIT
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
-
-PRESETS = (
-    ("draft", "Draft", "Minutes on two processor cores: a small object with a plain texture"),
-    ("standard", "Standard", "Minutes on one graphics card: more detail"),
-    ("paper", "Paper", "The full schedule of the Magic3D paper: long, for a large graphics card"),
-)
-
-PLACES = (
-    ("CURSOR", "3D Cursor", "Stand the object at the 3D cursor"),
-    ("ORIGIN", "World Origin", "Stand the object at the world's origin"),
-    ("EMPTY", "Selected Empty", "Stand the object at the selected empty, turned like it"),
-)
-
-TEXTURE_SIZES = (
-    ("0", "As Preset", "The size that the preset chooses"),
-    ("512", "512", "512 x 512 pixels"),
-    ("1024", "1024", "1024 x 1024 pixels"),
-    ("2048", "2048", "2048 x 2048 pixels"),
-    ("4096", "4096", "4096 x 4096 pixels"),
-)
-
-RIGS = (
-    ("NONE", "None", "Maquette chooses the views itself"),
-    ("TURNTABLE", "Turntable", "A ring of views around the object"),
-    ("SCENE", "Scene Cameras", "All cameras of the scene"),
-    ("COLLECTION", "Collection", "All cameras of one collection"),
-)
-
-COLLECTIONS = (
-    ("MAQUETTE", "Maquette", "A collection of its own, made when it is missing"),
-    ("ACTIVE", "Active", "The collection that is active when the button is pressed"),
-)
-
-UVS = (
-    ("AUTO", "As Needed", "The active UV map where it can be painted on, else a new one beside it"),
-    ("GIVEN", "Active Map", "The active UV map"),
-    ("NEW", "New Map", "A new UV map beside the others"),
-)
-
-VERBS = (
-    ("remove", "Remove", "Continue what surrounds the selection"),
-    ("fill", "Fill", "Put into the selection what the prompt says"),
-    ("replace", "Replace", "Keep the selection and make everything else anew"),
-)
-
-SELECTIONS = (
-    ("FACES", "Faces", "The faces that are selected in Edit Mode"),
-    ("GROUP", "Vertex Group", "The faces whose corners all belong to a vertex group"),
-    ("MASK", "Painted Mask", "What is white on an image that lies on the same UV map"),
-)
-
-CLOSINGS = (
-    ("auto", "As It Fits", "Flat rims are capped flat, others go on in the direction of the surface"),
-    ("flat", "Flat", "Like a soap film over the rim"),
-    ("tangent", "Smooth", "In the direction of the surface around it"),
-    ("curved", "Curved", "With the curvature of the surface around it"),
-)
-
-SUBJECTS = (
-    ("object", "Thing", "A thing with its own looks"),
-    ("style", "Style", "A way to look"),
-)
-
-LEARN_METHODS = (
-    ("lora", "Low-Rank Changes", "Changes the image model a little for this word: closer, and a larger file"),
-    ("textual_inversion", "New Word", "Finds a new word for the image model, which stays as it is"),
-)
-
-CREATURES = (
-    ("auto", "Find Out", "Look at the shape"),
-    ("humanoid", "Human", "Two legs, two arms, a head"),
-    ("quadruped", "Four Legs", "Dogs, horses, cats, lizards"),
-    ("bird", "Bird", "Two legs and two wings"),
-    ("snake", "Snake", "A chain from head to tail"),
-    ("spider", "Spider", "Many legs around a body"),
-    ("fish", "Fish", "A chain with fins"),
-    ("prop", "Prop", "Bones along the middle of whatever it is"),
-)
-
-NAMINGS = (
-    ("blender", "Blender", "UpperArm.L"),
-    ("mixamo", "Mixamo", "mixamorig:LeftArm"),
-    ("rigify", "Rigify", "upper_arm.L"),
-    ("unreal", "Unreal", "upperarm_l"),
-)
-
-FRONTS = (
-    ("auto", "Find Out", "Guess it from the shape"),
-    ("-y", "-Y", "As Blender's front view sees it"),
-    ("+y", "+Y", "Away from Blender's front view"),
-    ("-x", "-X", "To the left of Blender's front view"),
-    ("+x", "+X", "To the right of Blender's front view"),
-)
-
-LOOPS = (
-    ("auto", "As It Fits", "What people repeat is a loop, a walk for example"),
-    ("yes", "Loop", "The end leads into the beginning"),
-    ("no", "Once", "It ends where it ends"),
-)
-
-ROOT_MODES = (
-    ("in_place", "In Place", "The figure stays over its spot"),
-    ("root_motion", "Travelling", "The figure goes where its steps take it"),
-)
-
-ANIMATE_METHODS = (
-    ("auto", "As It Fits", "What fits the words best"),
-    ("clips", "Clips", "Actions of this file and clips of the hub's machine"),
-    ("generators", "Generators", "What Maquette moves by itself"),
-    ("candidates", "Candidates", "Finds poses for the words and a way through them"),
-)
 
 _kinds: list = []  # Blender keeps no reference to what a callback gives it
 
@@ -171,7 +60,7 @@ class MaquetteProperties(bpy.types.PropertyGroup):
     preset: bpy.props.EnumProperty(
         name="Preset",
         description="How much time and detail",
-        items=PRESETS,
+        items=choices.PRESETS,
         default="draft",
     )
     prior: bpy.props.StringProperty(
@@ -204,13 +93,13 @@ class MaquetteProperties(bpy.types.PropertyGroup):
     place: bpy.props.EnumProperty(
         name="Place",
         description="Where the object stands",
-        items=PLACES,
+        items=choices.PLACES,
         default="CURSOR",
     )
     uvs: bpy.props.EnumProperty(
         name="UV Map",
         description="Which coordinates the texture lies on. Existing UV maps stay as they are",
-        items=UVS,
+        items=choices.UVS,
         default="AUTO",
     )
     object_name: bpy.props.StringProperty(
@@ -222,13 +111,13 @@ class MaquetteProperties(bpy.types.PropertyGroup):
     collection: bpy.props.EnumProperty(
         name="Collection",
         description="Where the object is filed",
-        items=COLLECTIONS,
+        items=choices.COLLECTIONS,
         default="MAQUETTE",
     )
     rig: bpy.props.EnumProperty(
         name="Cameras",
         description="From where the object is looked at",
-        items=RIGS,
+        items=choices.RIGS,
         default="NONE",
     )
     rig_collection: bpy.props.PointerProperty(
@@ -251,7 +140,7 @@ class MaquetteProperties(bpy.types.PropertyGroup):
     texture_size: bpy.props.EnumProperty(
         name="Texture Size",
         description="Side of the square texture, pixels",
-        items=TEXTURE_SIZES,
+        items=choices.TEXTURE_SIZES,
         default="0",
     )
     style_scale: bpy.props.FloatProperty(
@@ -292,13 +181,13 @@ class MaquetteProperties(bpy.types.PropertyGroup):
     verb: bpy.props.EnumProperty(
         name="Verb",
         description="What happens to the selection",
-        items=VERBS,
+        items=choices.VERBS,
         default="remove",
     )
     selection: bpy.props.EnumProperty(
         name="Selection",
         description="What is selected",
-        items=SELECTIONS,
+        items=choices.SELECTIONS,
         default="FACES",
     )
     vertex_group: bpy.props.StringProperty(
@@ -331,7 +220,7 @@ class MaquetteProperties(bpy.types.PropertyGroup):
     closing: bpy.props.EnumProperty(
         name="Patch",
         description="How the surface closes over the hole",
-        items=CLOSINGS,
+        items=choices.CLOSINGS,
         default="auto",
     )
     patch_views: bpy.props.IntProperty(
@@ -356,13 +245,13 @@ class MaquetteProperties(bpy.types.PropertyGroup):
     subject: bpy.props.EnumProperty(
         name="Learn",
         description="What the pictures have in common",
-        items=SUBJECTS,
+        items=choices.SUBJECTS,
         default="object",
     )
     learn_method: bpy.props.EnumProperty(
         name="Method",
         description="How it is learned",
-        items=LEARN_METHODS,
+        items=choices.LEARN_METHODS,
         default="lora",
     )
     steps: bpy.props.IntProperty(
@@ -396,19 +285,19 @@ class MaquetteProperties(bpy.types.PropertyGroup):
     creature: bpy.props.EnumProperty(
         name="Creature",
         description="What kind of skeleton it gets",
-        items=CREATURES,
+        items=choices.CREATURES,
         default="auto",
     )
     naming: bpy.props.EnumProperty(
         name="Names",
         description="How the bones are called",
-        items=NAMINGS,
+        items=choices.NAMINGS,
         default="blender",
     )
     front: bpy.props.EnumProperty(
         name="Front",
         description="Where the creature looks, in the object's own axes",
-        items=FRONTS,
+        items=choices.FRONTS,
         default="auto",
     )
     fingers: bpy.props.BoolProperty(
@@ -419,13 +308,13 @@ class MaquetteProperties(bpy.types.PropertyGroup):
     loop: bpy.props.EnumProperty(
         name="Loop",
         description="Whether the motion repeats",
-        items=LOOPS,
+        items=choices.LOOPS,
         default="auto",
     )
     root_mode: bpy.props.EnumProperty(
         name="Way",
         description="Whether the figure travels",
-        items=ROOT_MODES,
+        items=choices.ROOT_MODES,
         default="in_place",
     )
     style: bpy.props.FloatProperty(
@@ -443,7 +332,7 @@ class MaquetteProperties(bpy.types.PropertyGroup):
     animate_method: bpy.props.EnumProperty(
         name="Method",
         description="Where the motion comes from",
-        items=ANIMATE_METHODS,
+        items=choices.ANIMATE_METHODS,
         default="auto",
     )
 
