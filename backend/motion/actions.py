@@ -182,7 +182,7 @@ def kick(s: Scene) -> None:
         a = n * each
         off, wind, hit, back, land = (a + each * x for x in (0.22, 0.36, 0.50, 0.70, 0.84))
         for column, keys in (
-            (1, ((off, 0.0), (wind, 0.34 * leg), (hit, -0.80 * leg), (back, -0.12 * leg), (land, 0.0))),
+            (1, ((off, 0.0), (wind, 0.34 * leg), (hit, -1.02 * leg), (back, -0.12 * leg), (land, 0.0))),
             (2, ((off, 0.0), (wind, 0.26 * leg), (hit, high * leg), (back, 0.20 * leg), (land, 0.0))),
         ):
             inside = (s.times >= a) & (s.times <= a + each)
