@@ -91,6 +91,27 @@ def test_a_known_bump_goes_from_a_known_sphere(bumpy, tmp_path):
     assert context.meshes and context.stages[-1] == ("done", 1.0)
 
 
+def test_views_go_on_with_a_pattern_where_colours_alone_would_blur_it(bumpy, tmp_path):
+    mesh, _, gone = bumpy
+
+    def stripes(points):
+        ring = np.sin(14.0 * np.arccos(np.clip(points[:, :1] / np.linalg.norm(points, axis=1, keepdims=True), -1, 1)))
+        return np.where(ring > 0, [[0.9, 0.8, 0.1]], [[0.1, 0.2, 0.7]])
+
+    picture = to_bytes(bake(mesh, stripes, SIZE).image)
+    error = {}
+    for views in (0, 1):
+        result, _ = job(tmp_path, inputs_of(mesh, gone, picture), views=views)
+        arrays, after = result.arrays, texture_of(result)
+        new, fresh = Mesh(arrays["vertices"], arrays["faces"], arrays["uvs"]), arrays["face_origin"] < 0
+        patch, kept = (patch_texels(new, some, SIZE, SIZE) for some in (fresh, ~fresh))
+        assert (after[kept.rows, kept.columns] == picture[kept.rows, kept.columns]).all()
+        wrong = np.abs(after[patch.rows, patch.columns] / 255.0 - stripes(patch.texels.points)).max(1) > 0.25
+        error[views] = wrong.mean()
+    assert result.report["paint"]["views"] > 0
+    assert error[1] < 0.7 * error[0]
+
+
 def test_the_same_seed_gives_the_same_bits(bumpy, tmp_path):
     mesh, picture, gone = bumpy
     one, two = (job(tmp_path, inputs_of(mesh, gone, picture))[0] for _ in range(2))
