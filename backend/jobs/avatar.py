@@ -40,14 +40,16 @@ from backend.jobs.coarse import hash_grid_config
 from backend.jobs.context import JobContext
 from backend.jobs.edit_stage import Leash, LeashedSurface, take_on_colours
 from backend.jobs.finish import SMOOTHING, Asset, arrays_at, portrait
+from backend.jobs.guide import Voice
 from backend.jobs.keeper import Keeper
 from backend.jobs.paint import repaint
 from backend.jobs.presets import Preset
 from backend.jobs.previews import Previews, to_bytes
-from backend.jobs.prompt import Notes, read_prompt
+from backend.jobs.prompt import Notes, load_prior, taught
 from backend.jobs.results import MeshResult, versions
 from backend.jobs.stopwatch import Stopwatch
 from backend.motion.library import perform
+from backend.priors.prompts import PromptBook
 from backend.render.raster import Rasteriser, choose_rasteriser
 from backend.rigging.transfer import bind
 from protocol.specs import AvatarSpec
@@ -76,7 +78,7 @@ def avatar(spec: AvatarSpec, context: JobContext) -> MeshResult:
         notes.add("The device's memory ran out before; this attempt looks through fewer views at once.")
     rasteriser = choose_rasteriser(context.device)
     with watch.stage("read the prompt", spec.prompt):
-        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec)
+        broad, sharp = read_voices(spec, context, notes)
     with watch.stage("dress", "choosing body and clothes") as tell:
         reading = seen_by_clip(spec, reading, context, tell)
         solid = DressedSolid(dress(reading.look), context.device)
@@ -126,12 +128,22 @@ def avatar(spec: AvatarSpec, context: JobContext) -> MeshResult:
         "scores": {"recoveries": stage.recoveries, "moved": moved(stage)},
         **facts,
         **asset.facts,
-        "material": {"roughness": 0.6, "metallic": 0.0},
-        "nearest_known": notes.nearest_known,
+        "material": {"roughness": 0.7, "metallic": 0.0},
         "warnings": notes.warnings,
     }
     context.progress("done", 1.0, "finished", 0.0)
     return MeshResult(arrays, report)
+
+
+def read_voices(spec: AvatarSpec, context: JobContext, notes: Notes) -> tuple[Voice, Voice]:
+    """The prior of each stage with the prompt read. What the embedded prior knows of the prompt is not asked: who the
+    figure is follows from the words, whatever the prior has seen."""
+    priors = load_prior(spec.prior, "coarse", context), load_prior(spec.prior, "fine", context)
+    broad, sharp = taught(priors, spec.prior, spec.prompt, spec.negative_prompt, context, notes, spec)
+    first = Voice(broad, PromptBook(broad, spec.prompt, spec.negative_prompt))
+    if sharp is broad:
+        return first, first
+    return first, Voice(sharp, PromptBook(sharp, spec.prompt, spec.negative_prompt))
 
 
 def seen_by_clip(spec: AvatarSpec, reading: Reading, context: JobContext, tell: Tell) -> Reading:
@@ -145,7 +157,7 @@ def seen_by_clip(spec: AvatarSpec, reading: Reading, context: JobContext, tell: 
 
 
 def make_stage(
-    spec: AvatarSpec, preset: Preset, solid: DressedSolid, voice: Any, rasteriser: Rasteriser, seed: int, tell: Tell
+    spec: AvatarSpec, preset: Preset, solid: DressedSolid, voice: Voice, rasteriser: Rasteriser, seed: int, tell: Tell
 ) -> tuple[SculptStage, TextureField]:
     """The sculpting stage at its start, and the colours that it starts with."""
     settings = preset.avatar
