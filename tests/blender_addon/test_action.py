@@ -29,6 +29,7 @@ def deliver(rig, made, name="Wave", **options):
     return actions.deliver(delivery)
 
 
+MIXAMO_ORDER = list(MIXAMO)
 PLACES = {
     "plain": Matrix(),
     "an FBX of Mixamo": (
@@ -177,11 +178,20 @@ def test_roles_are_guessed_in_every_naming(naming):
     assert bonemaps.guessed(rig) == table
 
 
+def test_our_own_bones_say_what_they_are():
+    rig = make_rig(names=lambda name: f"zz {MIXAMO_ORDER.index(name)}")
+    for number, name in enumerate(MIXAMO):
+        rig.data.bones[f"zz {number}"][armatures.JOINT_PROPERTY] = name
+    bones, arrays = armatures.captured(rig)
+    roles = wire.skeleton.read_names(arrays["joint_roles"], "joint_roles")
+    assert [f"zz {MIXAMO_ORDER.index(role)}" for role in roles] == list(bones.names) and roles[0] == "Hips"
+
+
 def test_maps_are_kept_and_used(tmp_path):
-    rig = make_rig(names=lambda name: "bone" + "".join(chr(97 + ord(letter) % 26) for letter in name))
+    rig = make_rig(names=lambda name: f"zz {MIXAMO_ORDER.index(name)}")
     with pytest.raises(wire.errors.BadRequest):
         bonemaps.choose(rig, "odd", tmp_path)
-    table = {name: bone.name for name, bone in zip(MIXAMO, rig.data.bones, strict=True)}
+    table = {name: f"zz {number}" for number, name in enumerate(MIXAMO)}
     bonemaps.save("odd", table, tmp_path)
     assert bonemaps.names(tmp_path) == [*bonemaps.READY, "odd"]
     bonemaps.choose(rig, "odd", tmp_path)
