@@ -28,17 +28,18 @@ class Biharmonic:
         unknown = check(picture, hole, beside)
         if not hole.any():
             return picture.copy()
-        if unknown.sum() > SOLVED:
+        if hole.sum() > SOLVED:
             return composite(picture, hole, _from_half(self, picture, unknown))
         filled = picture.astype(np.float64)
-        filled[unknown] = _solve(filled, unknown)
+        filled[hole] = _solve(filled, hole, unknown & ~hole)
         return composite(picture, hole, filled)
 
 
-def _solve(picture: NDArray[np.float64], hole: Hole) -> NDArray[np.float64]:
-    """Colours (n, C) of the hole's pixels."""
+def _solve(picture: NDArray[np.float64], hole: Hole, beside: Hole) -> NDArray[np.float64]:
+    """Colours (n, C) of the hole's pixels; those beside it are as if the picture ended there."""
     height, width = hole.shape
     near = distance_transform_edt(~hole, return_indices=False) <= RIM * np.sqrt(2) + 0.5
+    near &= ~beside
     number = np.full(hole.shape, -1)
     number[near] = np.arange(near.sum())
     rows, columns = np.nonzero(near)

@@ -22,8 +22,9 @@ SOURCES = 12_000  # known patches that are compared with
 ONE_OFF = 0.03  # mean difference of a component-wise value beyond which a patch hardly has a vote, at least
 
 
-def crisp(filled: Picture, hole: Hole, unknown: Hole) -> Picture:
-    """The filled picture (H, W, C) with its hole made of known patches; `unknown` (H, W) is where none come from."""
+def crisp(filled: Picture, hole: Hole, unknown: Hole, rounds: tuple[float, ...] = ROUNDS) -> Picture:
+    """The filled picture (H, W, C) with its hole made of known patches; `unknown` (H, W) is where none come from.
+    rounds: as ROUNDS; a last one well below 1 keeps grain, which voting would level."""
     square = np.ones((2 * REACH + 1,) * 2, bool)
     inner = np.zeros_like(hole)
     inner[REACH:-REACH, REACH:-REACH] = True
@@ -38,7 +39,7 @@ def crisp(filled: Picture, hole: Hole, unknown: Hole) -> Picture:
     axes = axes[:, ::-1][:, :NUMBERS]
     tree = cKDTree((known - mean) @ axes)
     result = filled
-    for spread in ROUNDS:
+    for spread in rounds:
         distance, match = tree.query((_patches(result, targets) - mean) @ axes)
         width = max(float(np.quantile(distance, 0.75)), ONE_OFF * np.sqrt(known.shape[1]))
         weight = np.exp(-0.5 * (distance / width) ** 2).astype(np.float32) + 1e-6

@@ -23,6 +23,7 @@ CONTEXT = 0.75  # known margin around a hole, as a share of the hole's larger si
 LEAST_CONTEXT = 48  # pixels
 JOINED = 8  # pixels between two holes that are filled together
 SOURCES = 4000  # known places that grain is copied from
+FINE_ROUNDS = (1.0, 0.5)  # how the enlarged fill is made crisp, see `exemplar.crisp`
 PATCH = 2  # cells around a cell that must look alike: 5 x 5
 
 Fill = Callable[[Picture, Hole], Picture]
@@ -70,7 +71,7 @@ def scaled(fill: Fill, picture: Picture, hole: Hole) -> Picture:
     filled = fill(small, empty)
     smooth = enlarge(filled, times)
     grain = _grain(even - smooth, filled, weight == times * times, times)
-    return crisp(composite(picture, hole, (smooth + grain)[:height, :width]), hole, hole)
+    return crisp(composite(picture, hole, (smooth + grain)[:height, :width]), hole, hole, FINE_ROUNDS)
 
 
 def _grain(

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from backend.geometry.mesh import Mesh, face_areas, face_normals, vertex_normals
-from backend.render.cameras import DEFAULT_DISTANCE, DEFAULT_FOV, Cameras, orbit
+from backend.render.cameras import DEFAULT_DISTANCE, DEFAULT_FOV, Cameras, direction, orbit
 from backend.render.raster import Rasteriser
 from backend.texturing.canvas import NothingSeen
 from backend.texturing.projection import Projector
@@ -124,13 +124,17 @@ def facing(
     azimuth, elevation = _directions(elevations)
     if close:
         low, high = points.min(0), points.max(0)
-        centre = (low + high) / 2
-        radius = max(float(np.linalg.norm(points - centre, axis=1).max()), SMALLEST)
+        centre = torch.from_numpy((low + high) / 2)
+        radius = max(float(np.linalg.norm(points - centre.numpy(), axis=1).max()), SMALLEST)
+        towards = direction(azimuth, elevation)
+        aside = (centre - (towards @ centre)[:, None] * towards).norm(dim=-1)
+        # Beyond the object there is nothing to see.
+        half = torch.clamp(1.05 * RADIUS + aside, max=close * radius).clamp_min(1.2 * radius)
         # What a narrow camera stands in front of must not stand behind it: it stays outside of the whole object.
-        distance = max(close * radius / math.tan(0.5 * NARROW), 2.5 * RADIUS)
-        angle = 2 * math.atan(close * radius / distance)
-        target = torch.from_numpy(centre.astype(np.float32)).expand(len(azimuth), 3)
-        moved = orbit(azimuth, elevation, distance, angle, COARSE, target=target, position_jitter=target)
+        distance = (half / math.tan(0.5 * NARROW)).clamp_min(2.5 * RADIUS)
+        target = centre.expand(len(azimuth), 3)
+        moved = orbit(azimuth, elevation, distance, 2 * torch.atan(half / distance), COARSE, target=target,
+                      position_jitter=target)
         cameras = moved.to(device)
     else:
         cameras = orbit(azimuth, elevation, size=COARSE).to(device)

@@ -28,7 +28,7 @@ def striped(points):
 def ball():
     mesh = sphere_with_uvs(around=24, along=12)
     baked = bake(mesh, striped, SIZE)
-    front = (baked.texels.points[:, 1] < -0.6) & (np.abs(baked.texels.points[:, 2]) < 0.3)
+    front = (baked.texels.points[:, 1] < -0.6) & (np.abs(baked.texels.points[:, [0, 2]]) < 0.25).all(1)
     hole = np.zeros((SIZE, SIZE), bool)
     hole[baked.texels.rows[front], baked.texels.columns[front]] = True
     return mesh, baked, hole
