@@ -28,6 +28,7 @@ BINS = (10, 14, 14)  # of lightness, a and b
 SPREAD = 0.9  # of a histogram, in bins
 TRUST = 0.02  # weight of the colour models beside the edges
 AROUND = 0.03  # radius of a click, as a share of the longer side
+LIKE = 16.0  # in Lab: what is further from the colour that was clicked is not what the click means
 RIVALS = 0.5  # weight of the nearer click beside the colour models, once something was clicked that is not meant
 UNSEEN = 0.15  # share of a colour model that every colour has
 
@@ -87,7 +88,7 @@ class _Work:
         outside = frame | (self._near(~self.inside) & ~near)
         colour = self._believed(near, outside)
         share = self._solve(0.75 * colour + 0.25 * self._closeness())
-        nearer, weight = self._nearer(), RIVALS if (~self.inside).any() else 0.0
+        nearer, weight = self._nearer(outside), RIVALS if (~self.inside).any() else 0.0
         for _ in range(ROUNDS - 1):
             answer = self._kept(share > 0.5)
             if not answer.any() or answer.all():
@@ -102,7 +103,9 @@ class _Work:
         y, x = np.indices(self.shape)
         result = np.zeros(self.shape, bool)
         for row, column in zip(self.at[0][which], self.at[1][which], strict=True):
-            result |= (y - row) ** 2 + (x - column) ** 2 <= radius**2
+            # A click beside a border must not speak for what is across it.
+            like = np.linalg.norm(self.lab - self.lab[row, column], axis=2) < LIKE
+            result |= ((y - row) ** 2 + (x - column) ** 2 <= radius**2) & like
         return result.ravel()
 
     def _frame(self) -> NDArray[np.bool_]:
@@ -110,20 +113,21 @@ class _Work:
         frame = np.zeros(self.shape, bool)
         frame[:2], frame[-2:], frame[:, :2], frame[:, -2:] = True, True, True, True
         frame = frame.ravel()
-        reach = self._reach(self.inside)
+        reach = self._reach(self.seeds[self.inside])
         usual = float(np.median(reach[frame]))
         return frame & (reach > 0.35 * usual)
 
-    def _reach(self, which: NDArray[np.bool_]) -> Floats:
-        """(n,) least sum of colour steps on a way from some of the clicks."""
+    def _reach(self, start: NDArray[np.int64]) -> Floats:
+        """(n,) least sum of colour steps on a way from any of some pixels."""
         cost = coo_matrix((self.step + 0.5, (self.one, self.two)), shape=self.links.shape).tocsr()
-        return dijkstra(cost, directed=False, indices=self.seeds[which], min_only=True)
+        return dijkstra(cost, directed=False, indices=start, min_only=True)
 
-    def _nearer(self) -> Floats:
-        """(n,) 1 where a click inside is reached over smaller steps than any click outside, 0 where it is not."""
+    def _nearer(self, outside: NDArray[np.bool_]) -> Floats:
+        """(n,) 1 where a click inside is reached over smaller steps than what is outside (n,), 0 where it is not."""
         if self.inside.all():
-            return np.full(len(self.bin), 0.5)
-        ours, theirs = self._reach(self.inside), self._reach(~self.inside)
+            return np.full(len(outside), 0.5)
+        ours = self._reach(self.seeds[self.inside])
+        theirs = self._reach(np.union1d(self.seeds[~self.inside], np.flatnonzero(outside)))
         return theirs**2 / np.maximum(ours**2 + theirs**2, 1e-12)
 
     def _closeness(self) -> Floats:
