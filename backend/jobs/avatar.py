@@ -43,12 +43,13 @@ from backend.jobs.finish import SMOOTHING, Asset, arrays_at, portrait
 from backend.jobs.guide import Voice
 from backend.jobs.keeper import Keeper
 from backend.jobs.paint import repaint
-from backend.jobs.presets import Preset
+from backend.jobs.presets import AvatarSculpt, Preset
 from backend.jobs.previews import Previews, to_bytes
 from backend.jobs.prompt import Notes, load_prior, taught
 from backend.jobs.results import MeshResult, versions
 from backend.jobs.stopwatch import Stopwatch
 from backend.motion.library import perform
+from backend.priors.embedded import EmbeddedPrior
 from backend.priors.prompts import PromptBook
 from backend.render.raster import Rasteriser, choose_rasteriser
 from backend.rigging.transfer import bind
@@ -79,6 +80,7 @@ def avatar(spec: AvatarSpec, context: JobContext) -> MeshResult:
     rasteriser = choose_rasteriser(context.device)
     with watch.stage("read the prompt", spec.prompt):
         broad, sharp = read_voices(spec, context, notes)
+    preset = replace(preset, avatar=fitting(preset.avatar, sharp))
     with watch.stage("dress", "choosing body and clothes") as tell:
         reading = seen_by_clip(spec, reading, context, tell)
         solid = DressedSolid(dress(reading.look), context.device)
@@ -144,6 +146,18 @@ def read_voices(spec: AvatarSpec, context: JobContext, notes: Notes) -> tuple[Vo
     if sharp is broad:
         return first, first
     return first, Voice(sharp, PromptBook(sharp, spec.prompt, spec.negative_prompt))
+
+
+def fitting(settings: AvatarSculpt, voice: Voice) -> AvatarSculpt:
+    """The preset's numbers for this prior: the embedded one has hardly seen people, and given more say than in the
+    draft it melts faces and paints them in the colour of the dress, whatever the preset."""
+    if not isinstance(voice.prior, EmbeddedPrior):
+        return settings
+    draft = presets.DRAFT.avatar
+    most = {name: min(getattr(settings, name), getattr(draft, name)) for name in (
+        "steps", "pixels", "reach", "weight", "learning_rate", "surface_learning_rate", "most_tint", "paint_begin")}
+    least = {name: max(getattr(settings, name), getattr(draft, name)) for name in ("keep_colour", "keep_shape")}
+    return replace(settings, **most, **least)
 
 
 def seen_by_clip(spec: AvatarSpec, reading: Reading, context: JobContext, tell: Tell) -> Reading:

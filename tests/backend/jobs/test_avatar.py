@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from backend.jobs import TerminalContext, presets, run
+from backend.jobs.guide import Voice
+from backend.priors.prompts import PromptBook
 from protocol.errors import BadRequest, Cancelled
 from protocol.motion import Motion
 from protocol.skeleton import Skeleton, Weights
@@ -94,6 +97,23 @@ def test_same_seed_same_bits(made, tmp_path):
     again = run(SPEC, TerminalContext(tmp_path))
     for name in ("vertices", "faces", "base_colour", "weights", "motion_rotations"):
         assert (again.arrays[name] == made[0].arrays[name]).all(), name
+
+
+def test_the_embedded_prior_gets_no_more_say_than_in_the_draft(made):
+    from backend.jobs.avatar import fitting
+
+    broad = run_voice(made[1])
+    held, draft = fitting(presets.STANDARD.avatar, broad), presets.DRAFT.avatar
+    assert held.weight == draft.weight and held.reach == draft.reach and held.paint_begin == draft.paint_begin
+    assert held.faces == presets.STANDARD.avatar.faces and held.cell == presets.STANDARD.avatar.cell
+    other = Voice(SimpleNamespace(), broad.book)
+    assert fitting(presets.STANDARD.avatar, other) is presets.STANDARD.avatar
+
+
+def run_voice(context):
+    """The embedded prior as the job before has left it in the cache."""
+    prior = next(value for key, value in context.cache.items() if key.startswith("prior "))
+    return Voice(prior, PromptBook(prior, "a woman"))
 
 
 def test_what_is_no_person_is_refused_before_work(tmp_path):
