@@ -25,6 +25,7 @@ from blender_addon.apply.placement import Place
 from blender_addon.apply.result import Delivery
 from blender_addon.capture import skeleton as captured
 from protocol.errors import BadRequest
+from protocol.motion import Motion, continuous
 from protocol.skeleton import Skeleton, Weights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -296,3 +297,29 @@ def test_broken_results_leave_the_scene_alone():
     with pytest.raises(BrokenMesh, match="parent"):
         armature.deliver(Delivery("job", "", "", Place("Scene"), broken, {}, item.name, {}))
     assert not item.modifiers and not item.vertex_groups and not bpy.data.armatures
+
+
+@pytest.mark.parametrize("unit", [1.0, 0.01])
+def test_an_avatar_comes_with_armature_and_motion(make_ball, unit):
+    """Its second frame is where skinning of the motion's second frame is, whatever the scene's unit."""
+    bpy.context.scene.unit_settings.scale_length = unit
+    bpy.context.scene.render.fps = 24
+    ball = make_ball()
+    _, skeleton, _ = figure(vertices=3)
+    count, rng = len(ball["vertices"]), np.random.default_rng(4)
+    joints = rng.integers(0, len(skeleton), (count, 4)).astype(np.uint16)
+    weights = Weights(rng.dirichlet(np.ones(4), count).astype(np.float32), joints)
+    turns = np.stack([random_turns(rng, len(skeleton), 0.3) for _ in range(3)])
+    quaternions = np.array([[Matrix(one.tolist()).to_quaternion() for one in frame] for frame in turns], np.float32)
+    root = rng.normal(0, 0.2, (3, 3)).astype(np.float32)
+    motion = Motion(continuous(quaternions), root, np.zeros((3, 4), np.uint8), 24.0)
+    arrays = {**ball, **skeleton.arrays(), **weights.arrays(), **motion.to_arrays()}
+    report = {"naming": "unreal", "motion": motion.facts()}
+    place = Place("Scene", tuple(value for row in Matrix.Translation((4.0, 0, 0)) for value in row))
+    item = bpy.data.objects[armature.deliver_avatar(Delivery("job", "a knight", "Knight", place, arrays, report))]
+    rig = item.parent
+    assert (item.name, rig.type, rig.animation_data.action is not None) == ("Knight", "ARMATURE", True)
+    assert "upperarm_l" in rig.data.bones and item.modifiers["Armature"].object == rig
+    bpy.context.scene.frame_set(2)
+    want = skinned(ball["vertices"], skeleton, weights, turns[1], motion.root[1].astype(float)) / unit + [4.0, 0, 0]
+    assert np.abs(evaluated(item) - want).max() * unit < 2 * BOUND
