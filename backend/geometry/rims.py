@@ -23,6 +23,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
+MOST_ISLANDS = 64  # of one hole: a selection like a sieve gets every rim closed by itself, or it would take hours
+LOOKED_AT = 1500  # entries of a rim between which the shortest bridge is looked for
 ISLAND = -0.3  # mean cosine between where the surface goes on and the inside of a rim, below which it is an island
 
 
@@ -159,7 +161,7 @@ def bridge_islands(vertices: Floats, rims: tuple[Rim, ...], joined: Ints) -> tup
     result: list[Rim] = []
     for piece in sorted({rim.piece for rim in rims}):
         own = [rim for rim in rims if rim.piece == piece]
-        if len(own) == 1:
+        if not 2 <= len(own) <= MOST_ISLANDS:
             result += own
             continue
         alone = [inwardness(vertices[rim.loop], rim.onward) < ISLAND for rim in own]
@@ -183,14 +185,17 @@ def bridge_islands(vertices: Floats, rims: tuple[Rim, ...], joined: Ints) -> tup
 
 def _bridge(vertices: Floats, one: Rim, two: Rim, joined: Ints) -> tuple[float, int, int]:
     """(length, entry of one, entry of two) of the shortest bridge, with -1 where there is none."""
-    low = np.minimum(one.loop[:, None], two.loop)
-    high = np.maximum(one.loop[:, None], two.loop)
-    gap = np.linalg.norm(vertices[one.loop][:, None] - vertices[two.loop], axis=2)
+    some, others = (np.arange(0, len(rim.loop), -(-len(rim.loop) // LOOKED_AT)) for rim in (one, two))
+    a, b = one.loop[some], two.loop[others]
+    low, high = np.minimum(a[:, None], b), np.maximum(a[:, None], b)
+    gap = np.linalg.norm(vertices[a][:, None] - vertices[b], axis=2)
     key = low * len(vertices) + high
     place = np.searchsorted(joined, key).clip(max=len(joined) - 1)
     gap[(low == high) | (joined[place] == key)] = np.inf
     i, j = np.unravel_index(int(gap.argmin()), gap.shape)
-    return (float(gap[i, j]), int(i), int(j)) if np.isfinite(gap[i, j]) else (np.inf, -1, -1)
+    if not np.isfinite(gap[i, j]):
+        return np.inf, -1, -1
+    return float(gap[i, j]), int(some[i]), int(others[j])
 
 
 def _bridged(one: Rim, two: Rim, i: int, j: int) -> Rim:
