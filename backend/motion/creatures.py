@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from backend.motion.creature import Creature, carry, limb, motion_of, shares, sway, whole_rounds
 from backend.motion.manner import MANNERS, Manner, manner_of
-from backend.motion.turns import Array, about, between, euler, quaternions, transpose, unit
+from backend.motion.turns import Array, about, between, euler
 from backend.motion.words import parse
 from protocol.errors import BadRequest
-from protocol.motion import Motion, continuous
+from protocol.motion import Motion
 from protocol.skeleton import Skeleton
 
 ENDS = ("LeftHind", "LeftFront", "RightHind", "RightFront")  # as the columns of the contacts
@@ -41,33 +41,6 @@ class Pace:
 
 PACES = {"walk": Pace(1.3, 1.25, 0.64, 0.14, 0.018, 0.06), "trot": Pace(2.6, 1.55, 0.46, 0.2, 0.04, 0.03),
          "run": Pace(4.2, 1.9, 0.38, 0.26, 0.06, 0.03)}
-
-
-@dataclass(frozen=True, eq=False)
-class Creature:
-    """A template's skeleton. names: the internal ones of its joints."""
-
-    skeleton: Skeleton
-    names: tuple[str, ...]
-
-    def at(self, name: str) -> int:
-        return self.names.index(name)
-
-    def chain(self, stem: str) -> list[int]:
-        """Joints called Tail, Tail1, Tail2, ... in order."""
-        return [n for n, name in enumerate(self.names)
-                if name == stem or (name.startswith(stem) and name[len(stem) :].isdigit())]
-
-    def heads(self, turns: Array, root: Array) -> Array:
-        """World turns (T, J, 3, 3) and the root's way (T, 3) -> (T, J, 3)."""
-        places = np.empty((*turns.shape[:2], 3))
-        rest = self.skeleton.heads.astype(np.float64)
-        for joint, parent in enumerate(self.skeleton.parents):
-            if parent < 0:
-                places[:, joint] = rest[joint] + (root if joint == 0 else 0.0)
-            else:
-                places[:, joint] = places[:, parent] + turns[:, parent] @ (rest[joint] - rest[parent])
-        return places
 
 
 def kind_of(names: Sequence[str]) -> str:
@@ -121,54 +94,6 @@ def _meant(kind: str, concepts: Sequence[str]) -> str:
     return ""
 
 
-def _rounds(frames: int, fps: float, period: float) -> tuple[int, int, float]:
-    """(frames, whole rounds in them, seconds of a round)."""
-    frames = frames or max(8, round(period * fps))
-    rounds = max(1, round(frames / fps / period))
-    return frames, rounds, frames / fps / rounds
-
-
-def _motion(creature: Creature, turns: Array, root: Array, path: Array, contacts: NDArray[np.uint8], fps: float,
-            stride: Array, root_mode: str) -> Motion:
-    skeleton = creature.skeleton
-    rest = skeleton.rotations.astype(np.float64)
-    above = np.where(skeleton.parents[:, None, None] >= 0, turns[:, np.maximum(skeleton.parents, 0)], np.eye(3))
-    local = transpose(rest) @ transpose(above) @ turns @ rest
-    if root_mode == "in_place":
-        root, stride = root - path, np.zeros(3)
-    return Motion(continuous(quaternions(local).astype(np.float32)), np.ascontiguousarray(root, np.float32), contacts,
-                  fps, True, root_mode, (float(stride[0]), float(stride[1]), float(stride[2])))
-
-
-def _carried(creature: Creature, turns: Array, moved: set[int]) -> None:
-    """Joints that nobody turned go with the joint above; parents come first."""
-    for joint, parent in enumerate(creature.skeleton.parents):
-        if joint not in moved and parent >= 0:
-            turns[:, joint] = turns[:, parent]
-
-
-def limb(first: Array, second: Array, way: Array) -> tuple[Array, Array]:
-    """World turns (T, 3, 3) of two bones that lie along `first` and `second` (3,) at rest and whose end shall go by
-    `way` (T, 3): bent more or less about their own hinge, then swung. Straight ones bend about X."""
-    a, b = np.linalg.norm(first), np.linalg.norm(second)
-    hinge = np.cross(first, second)
-    hinge = unit(hinge) if np.linalg.norm(hinge) > 1e-4 * a * b else np.array([1.0, 0.0, 0.0])
-    reach = np.clip(np.linalg.norm(way, axis=-1), abs(a - b) + 1e-4 * (a + b), (a + b) * 0.9999)
-    bent = np.arccos(np.clip((reach**2 - a**2 - b**2) / (2 * a * b), -1, 1))  # between the bones' directions
-    now = np.arctan2(np.linalg.norm(np.cross(first, second)), first @ second)
-    turn = _about_axis(hinge, bent - now)
-    end = first + turn @ second
-    swing = between(end, way)
-    return swing, swing @ turn
-
-
-def _about_axis(axis: Array, angle: Array) -> Array:
-    x, y, z = axis
-    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    s, c = np.sin(angle)[:, None, None], np.cos(angle)[:, None, None]
-    return np.asarray(np.eye(3) + s * k + (1 - c) * (k @ k))
-
-
 def _on_legs(creature: Creature, what: str, fps: float, frames: int, manner: Manner, root_mode: str) -> Motion:
     """Any even number of legs that are called UpLeg, Leg, Foot, Toe."""
     skeleton = creature.skeleton
@@ -182,7 +107,7 @@ def _on_legs(creature: Creature, what: str, fps: float, frames: int, manner: Man
     stride = pace.stride * leg * manner.stride
     # Froude: a leg of half a metre takes speed by the square root of its length.
     period = stride / (pace.speed * manner.speed * leg**0.5 * 0.7)
-    frames, rounds, period = _rounds(frames, fps, period)
+    frames, rounds, period = whole_rounds(frames, fps, period)
     phase = np.arange(frames) / frames * rounds
     forward = np.array([0.0, -1.0, 0.0])
     path = phase[:, None] * stride * forward
@@ -192,12 +117,12 @@ def _on_legs(creature: Creature, what: str, fps: float, frames: int, manner: Man
                            0.05 * np.sin(wave + 0.5)], -1))
     turns[:, 0] = body
     moved = {0}
-    for share, joint in _shares(creature.chain("Spine")):
+    for share, joint in shares(creature.chain("Spine")):
         turns[:, joint] = body @ euler(np.stack([0.03 * share * np.sin(2 * wave), 0 * wave,
                                                  -0.10 * share * np.sin(wave + 0.5)], -1))
         moved.add(joint)
-    _soft_parts(creature, turns, wave, manner, moved)
-    _carried(creature, turns, moved | {joint for joints, _ in limbs.values() for joint in joints})
+    sway(creature, turns, wave, manner, moved)
+    carry(creature, turns, moved | {joint for joints, _ in limbs.values() for joint in joints})
     root = path.copy()
     root[:, 2] = leg * pace.bob * manner.bounce * np.cos(2 * wave)
     places = {}
@@ -236,31 +161,12 @@ def _on_legs(creature: Creature, what: str, fps: float, frames: int, manner: Man
         turns[:, joints[0]], turns[:, joints[1]], turns[:, joints[2]] = upper, lower, foot
         turns[:, joints[3]] = about("x", 0.9 * np.sin(np.pi * swing) ** 2)
     named = {joint for joints, _ in limbs.values() for joint in joints}
-    _carried(creature, turns, moved | named)
-    return _motion(creature, turns, root, path, contacts, fps, stride * rounds * forward, root_mode)
-
-
-def _shares(joints: Sequence[int]) -> list[tuple[float, int]]:
-    return [((n + 1) / max(len(joints), 1), joint) for n, joint in enumerate(joints)]
-
-
-def _soft_parts(creature: Creature, turns: Array, wave: Array, manner: Manner, moved: set[int]) -> None:
-    """Neck, head and tail: a nod against the steps, a tail that sways behind them."""
-    parents = creature.skeleton.parents
-    neck = [*creature.chain("Neck"), *(n for n, name in enumerate(creature.names) if name == "Head")]
-    for share, joint in _shares(neck):
-        bend = np.stack([0.07 * np.sin(2 * wave + 2.2 - share) + manner.nod * 0.4, 0 * wave,
-                         0.05 * np.sin(wave + 2.0) + 0.15 * manner.turn_head * np.sin(wave)], -1)
-        turns[:, joint] = turns[:, parents[joint]] @ euler(bend)
-        moved.add(joint)
-    for share, joint in _shares(creature.chain("Tail")):
-        bend = np.stack([-0.04 * np.sin(2 * wave - 2 * share), 0 * wave, 0.16 * np.sin(wave - 2.5 * share)], -1)
-        turns[:, joint] = turns[:, parents[joint]] @ euler(bend)
-        moved.add(joint)
+    carry(creature, turns, moved | named)
+    return motion_of(creature, turns, root, path, contacts, fps, stride * rounds * forward, root_mode)
 
 
 def _idle(creature: Creature, fps: float, frames: int, manner: Manner, root_mode: str) -> Motion:
-    frames, rounds, _ = _rounds(frames, fps, 5.0 / manner.tempo)
+    frames, rounds, _ = whole_rounds(frames, fps, 5.0 / manner.tempo)
     wave = 2 * np.pi * np.arange(frames) / frames * rounds
     turns = np.tile(np.eye(3), (frames, len(creature.skeleton), 1, 1))
     moved = {0}
@@ -268,11 +174,11 @@ def _idle(creature: Creature, fps: float, frames: int, manner: Manner, root_mode
         turns[:, joint] = turns[:, creature.skeleton.parents[joint]] @ euler(
             np.stack([0.008 * np.sin(2 * wave), 0 * wave, 0.01 * np.sin(wave)], -1))
         moved.add(joint)
-    _soft_parts(creature, turns, wave, manner, moved)
+    sway(creature, turns, wave, manner, moved)
     legs = {n for n, name in enumerate(creature.names) if any(part in name for part in ("Leg", "Foot", "Toe"))}
-    _carried(creature, turns, moved | legs)  # who stands keeps the legs as they are
+    carry(creature, turns, moved | legs)  # who stands keeps the legs as they are
     zero = np.zeros((frames, 3))
-    return _motion(creature, turns, zero, zero, np.ones((frames, 4), np.uint8), fps, np.zeros(3), root_mode)
+    return motion_of(creature, turns, zero, zero, np.ones((frames, 4), np.uint8), fps, np.zeros(3), root_mode)
 
 
 def _bird(creature: Creature, what: str, fps: float, frames: int, manner: Manner, root_mode: str) -> Motion:
@@ -283,7 +189,7 @@ def _bird(creature: Creature, what: str, fps: float, frames: int, manner: Manner
     skeleton = creature.skeleton
     rest = skeleton.heads.astype(np.float64)
     span = float(np.linalg.norm(skeleton.tails[creature.at("LeftHandWing")] - rest[creature.at("LeftWing")]))
-    frames, rounds, period = _rounds(frames, fps, 0.55 * np.sqrt(span / 0.5) / manner.tempo)
+    frames, rounds, period = whole_rounds(frames, fps, 0.55 * np.sqrt(span / 0.5) / manner.tempo)
     phase = np.arange(frames) / frames * rounds
     wave = 2 * np.pi * phase
     forward = np.array([0.0, -1.0, 0.0])
@@ -297,7 +203,7 @@ def _bird(creature: Creature, what: str, fps: float, frames: int, manner: Manner
     for joint in creature.chain("Spine"):
         turns[:, joint] = turns[:, 0]
         moved.add(joint)
-    _soft_parts(creature, turns, wave * 0.0, manner, moved)
+    sway(creature, turns, wave * 0.0, manner, moved)
     for side, out in (("Left", 1.0), ("Right", -1.0)):
         up = 0.15 + 0.60 * manner.size * np.sin(wave)
         late = 0.38 * np.sin(wave - 0.9) - 0.35 * np.maximum(np.cos(wave), 0)  # folds on the way up
@@ -316,9 +222,9 @@ def _bird(creature: Creature, what: str, fps: float, frames: int, manner: Manner
                 parent = creature.skeleton.parents[joint]
                 turns[:, joint] = turns[:, parent] @ about("x", np.full(frames, angle))
                 moved.add(joint)
-    _carried(creature, turns, moved)
+    carry(creature, turns, moved)
     contacts = np.zeros((frames, 4), np.uint8)
-    return _motion(creature, turns, root, path, contacts, fps, step * rounds * forward, root_mode)
+    return motion_of(creature, turns, root, path, contacts, fps, step * rounds * forward, root_mode)
 
 
 def _snake(creature: Creature, what: str, fps: float, frames: int, manner: Manner, root_mode: str) -> Motion:
@@ -328,7 +234,7 @@ def _snake(creature: Creature, what: str, fps: float, frames: int, manner: Manne
     lengths = np.linalg.norm(tails[spine] - rest[spine], axis=1)
     length = float(lengths.sum())
     wavelength = 0.55 * length * manner.stride
-    frames, rounds, _ = _rounds(frames, fps, wavelength / (0.45 * length * manner.speed))
+    frames, rounds, _ = whole_rounds(frames, fps, wavelength / (0.45 * length * manner.speed))
     most = 0.75 * manner.size
     way = np.arange(frames) / frames * rounds * wavelength
     fine = np.linspace(-length * 1.2, rounds * wavelength + length, 4000)
@@ -357,25 +263,25 @@ def _snake(creature: Creature, what: str, fps: float, frames: int, manner: Manne
         level = np.stack([0.3 * np.sin(most * np.sin(here)), -np.cos(0.3 * most * np.sin(here)), 0.12 + 0 * here], -1)
         turns[:, joint] = between(np.broadcast_to(ahead, level.shape), level)
         moved.add(joint)
-    _carried(creature, turns, moved)
+    carry(creature, turns, moved)
     start = at(np.array([size]))[0]
     root = neck - start
     stride = at(np.array([size + rounds * wavelength]))[0] - start
     path = (np.arange(frames) / frames)[:, None] * stride
     contacts = np.zeros((frames, 4), np.uint8)
-    return _motion(creature, turns, root, path, contacts, fps, stride, root_mode)
+    return motion_of(creature, turns, root, path, contacts, fps, stride, root_mode)
 
 
 def _fish(creature: Creature, what: str, fps: float, frames: int, manner: Manner, root_mode: str) -> Motion:
     skeleton = creature.skeleton
     length = float(np.ptp(np.concatenate([skeleton.heads, skeleton.tails])[:, 1]))
-    frames, rounds, _ = _rounds(frames, fps, 0.8 / manner.tempo)
+    frames, rounds, _ = whole_rounds(frames, fps, 0.8 / manner.tempo)
     phase = np.arange(frames) / frames * rounds
     wave = 2 * np.pi * phase
     turns = np.tile(np.eye(3), (frames, len(skeleton), 1, 1))
     turns[:, 0] = about("z", 0.06 * np.sin(wave))
     moved = {0}
-    for share, joint in _shares(creature.chain("Tail")):
+    for share, joint in shares(creature.chain("Tail")):
         bend = about("z", (0.10 + 0.28 * share) * manner.size * np.sin(wave - 1.8 * share - 0.6))
         turns[:, joint] = turns[:, skeleton.parents[joint]] @ bend
         moved.add(joint)
@@ -386,10 +292,9 @@ def _fish(creature: Creature, what: str, fps: float, frames: int, manner: Manner
         out = 1.0 if skeleton.tails[joint, 0] >= 0 else -1.0
         turns[:, joint] = turns[:, skeleton.parents[joint]] @ about("y", -out * 0.3 * np.sin(wave + 0.5))
         moved.add(joint)
-    _carried(creature, turns, moved)
+    carry(creature, turns, moved)
     forward = np.array([0.0, -1.0, 0.0])
     step = 0.6 * length * manner.speed
     path = phase[:, None] * step * forward
     contacts = np.zeros((frames, 4), np.uint8)
-    return _motion(creature, turns, path.copy(), path, contacts, fps, step * rounds * forward, root_mode)
-
+    return motion_of(creature, turns, path.copy(), path, contacts, fps, step * rounds * forward, root_mode)

@@ -14,8 +14,6 @@ from backend.motion.manner import Manner
 from backend.motion.stance import Stance
 from backend.motion.turns import Array
 
-REST = (0.05, 0.09, 0.0, 0.16)  # an arm hanging at ease
-
 
 class Scene(Stance):
     """A stance with the words that gestures are written in. length: seconds until it stands again as at first."""

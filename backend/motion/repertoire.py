@@ -11,6 +11,7 @@ import numpy as np
 
 from backend.motion import actions, gaits, gestures
 from backend.motion.clean import lifted
+from backend.motion.crawling import crawl
 from backend.motion.figure import PLACE, UPPER, Figure
 from backend.motion.gestures import Scene
 from backend.motion.index import Entry
@@ -146,8 +147,8 @@ def _circle(count: int, metres: float, left: bool) -> list[gaits.Station]:
 
 def _crawl(figure: Figure, fps: float, frames: int, manner: Manner, loop: bool, part: Part) -> Take:
     if loop:
-        return actions.crawl(figure, fps, frames, manner)
-    going = actions.crawl(figure, fps, max(frames - round(2.2 * fps), round(2.4 * fps)), manner)
+        return crawl(figure, fps, frames, manner)
+    going = crawl(figure, fps, max(frames - round(2.2 * fps), round(2.4 * fps)), manner)
     going = cut(going, 0, len(going))
     scene = Scene(figure, fps, 0.5, False, manner)
     stand = solve(scene)

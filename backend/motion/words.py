@@ -7,7 +7,6 @@ No model is needed: words are looked up in `lexicon`, and the rest are a few pat
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 
@@ -23,7 +22,6 @@ THEN = re.compile(
 )
 WHILE = re.compile(r"\s*,?\s*\b(?:while|whilst|as (?:he|she|it|they) (?=\w)|at the same time as|simultaneously)\b\s*")
 AND = re.compile(r"\s+and\s+")
-COMPASS = {"left": math.pi / 2, "right": -math.pi / 2, "back": math.pi, "backwards": math.pi, "backward": math.pi}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from backend.motion.creatures import ENDS, kind_of, limb, perform
+from backend.motion.creature import limb
+from backend.motion.creatures import ENDS, kind_of, perform
 from protocol.errors import BadRequest
 from tests.backend.motion.skeletons import bird, dog, heads_of, human, snake
 
