@@ -50,7 +50,7 @@ class BodyAsset:
     faces (F, 4) int32 quads, counter-clockwise from outside; uvs (T, 2) float32 with face_uvs (F, 4) int32, v up;
     face_parts (F,) uint8, which of SKIN, HEAD, HAND, FOOT, EYE, CAVITY, TONGUE; weights (V, 4) float32, rows sum to 1,
     with weight_joints (V, 4) int32; names (J,) and parents (J,) int32 of the joints, -1 for the root, parents first;
-    lips and brows (V,) float32 0..1, where those are.
+    lips (V,) float32 0..1, where those are.
     """
 
     faces: NDArray[np.int32]
@@ -62,7 +62,6 @@ class BodyAsset:
     names: tuple[str, ...]
     parents: NDArray[np.int32]
     lips: Floats
-    brows: Floats
     licence: str
     _mean: Doubles = field(repr=False)
     _corners: Doubles = field(repr=False)
@@ -82,7 +81,7 @@ class BodyAsset:
             return cls(
                 data["faces"].astype(np.int32), data["uvs"].astype(np.float32), data["face_uvs"].astype(np.int32),
                 data["face_parts"], weights, joints, tuple(data["names"].tolist()), data["parents"].astype(np.int32),
-                features["lips"], features["brows"], str(data["licence"]), data["mean"].astype(np.float64).reshape(-1),
+                features["lips"], str(data["licence"]), data["mean"].astype(np.float64).reshape(-1),
                 data["corners"].astype(np.float64), data["basis"].astype(np.float32),
                 data["locals"].astype(np.float32).reshape(len(stored), 2, -1), data["roll"].astype(np.float64),
             )  # fmt: skip

@@ -45,10 +45,9 @@ PARTS: dict[str, dict[str, float]] = {
     "hands": {"l-hand-scale-incr": 0.9, "r-hand-scale-incr": 0.9},
     "feet": {"l-foot-scale-incr": 0.9, "r-foot-scale-incr": 0.9},
 }
-# Where the surface moves under these sliders there are the lips and the eyebrows: (sliders, share of the largest move).
+# Where the surface moves under these sliders there are the lips: (sliders, share of the largest move).
 FEATURES: dict[str, tuple[tuple[str, ...], float]] = {
     "lips": (("mouth-upperlip-volume-incr", "mouth-lowerlip-volume-incr"), 0.25),
-    "brows": (("eyebrows-trans-up",), 0.45),
 }
 
 # Kinds of face in the body's own map of parts.
