@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all animals share: a template's skeleton by its joints' names, limbs that reach, necks and tails that sway, and the
-way from world turns to a motion."""
+"""What all animals share: a template's skeleton by its joints' names, limbs that reach, necks and tails that sway, and
+the way from world turns to a motion."""
 
 from __future__ import annotations
 

@@ -107,8 +107,8 @@ def endless(figure: Figure, gait: Gait, fps: float, frames: int, manner: Manner 
     for k in range(first, last):
         way = step * k + wander[k % (2 * rounds)] * figure.leg * 0.06
         stations.append((float(way[0]), float(way[1]), 0.0))
-    times = [(first + n) * period / 2 for n in range(len(stations))]
-    sides = [(first + n) % 2 for n in range(len(stations))]
+    times = [k * period / 2 for k in range(first, last)]
+    sides = [k % 2 for k in range(first, last)]
     stride = step * 2 * rounds
     return place_on_ground(_walked(figure, gait, manner, fps, frames, times, sides, stations, period, True,
                                    (float(stride[0]), float(stride[1]))))
