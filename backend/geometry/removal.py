@@ -26,6 +26,7 @@ Bools = NDArray[np.bool_]
 FLAT = 0.02  # a rim is plane when no vertex is farther from its plane than this share of its diameter
 TUBE = 0.5  # cosine between the way the surface goes on and the inside of a rim, below which a tube was cut
 RUNAWAY = 3.0  # a faired patch with more than this many times the area of the soap film has overshot
+FAR = 2.5  # so have vertices farther from the rim's middle than so many times its radius
 RINGS = 3  # of faces around a rim that fairing and texturing look at
 ORDERS = {"flat": 1, "tangent": 2, "curved": 3}
 
@@ -218,10 +219,18 @@ def _faired(
     free = np.zeros(len(everything), bool)
     free[len(names) : len(local)] = True
     film = fair(everything, whole, free, 1)
+    middle = everything[: len(names)].mean(0)
+    reach = FAR * float(np.linalg.norm(everything[: len(names)] - middle, axis=1).max())
+
+    def far(found: Floats) -> bool:
+        return bool((np.linalg.norm(found[: len(local)] - middle, axis=1) > reach).any())
+
+    if far(film):  # slivers around the rim: what was there before fairing is sound
+        film = everything
     least = max(float(face_areas(film, faces).sum()), 1e-300)
     for order in range(ORDERS[chosen], 1, -1):
         result = fair(film, whole, free, order)
         share = float(face_areas(result, faces).sum()) / least
-        if share < RUNAWAY:
+        if share < RUNAWAY and not far(result):
             return result[: len(local)], {2: "tangent", 3: "curved"}[order], share
     return film[: len(local)], "flat", 1.0

@@ -228,6 +228,24 @@ def test_wide_faces_beside_a_selection_are_never_taken():
     assert check(result.vertices, result.faces).volume == pytest.approx(1.0)
 
 
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10_000), flat=st.booleans())
+def test_degenerate_and_folded_surroundings_never_throw_a_patch_far_away(seed, flat):
+    rng = np.random.default_rng(seed)
+    vertices, faces = ball(2)
+    for face in rng.integers(0, len(faces), 20):
+        vertices[faces[face, 0]] = vertices[faces[face, 1]]  # faces without area
+    if flat:
+        vertices[:, 2] = 0
+    gone = middles(vertices, faces) @ rng.normal(size=3) > 0.5 * rng.normal()
+    if not gone.any() or gone.all():
+        return
+    wider = with_fillet(vertices.astype(np.float64), faces.astype(np.int64), gone)
+    result = remove_faces(vertices, faces, wider, rng.choice(["auto", "flat", "tangent", "curved"]))
+    assert np.isfinite(result.vertices).all() and np.abs(result.vertices).max() < 4
+    assert check(result.vertices, result.faces).closed
+
+
 def test_what_cannot_be_done_is_said():
     vertices, faces = ball(1)
     none = np.zeros(len(faces), bool)
