@@ -230,16 +230,16 @@ def glasses(dark: bool) -> Callable[[Fitting, Worn], None]:
                 fit.add("lens", lump(c, (0.42 * g, 0.006, 0.3 * g), 2.6), plain(Worn("x", "black")), "Head")
             else:
                 ring = [c + [0.4 * g * np.cos(a), 0, 0.33 * g * np.sin(a)] for a in angle]
-                fit.add("rim", tube(ring, [0.0048] * 20, around=8), plain(worn), "Head")
+                fit.add("rim", tube(ring, [0.006] * 20, around=8), plain(worn), "Head")
             side = np.sign(eye[0])
             temple = side * (fit.marks.head_radii[0] + 0.006)
             path = [c + [side * 0.42 * g, 0.002, 0.05 * g], (temple, front + 0.03, c[2] + 0.004),
                     (temple, fit.marks.head_centre[1], c[2] + 0.004)]
             arm = worn if not dark else Worn("x", "black")
-            fit.add("arm", tube(path, [0.0048] * 3, around=8), plain(arm), "Head")
+            fit.add("arm", tube(path, [0.006] * 3, around=8), plain(arm), "Head")
         bridge = [(-0.12 * g, front, fit.marks.eyes[0, 2] + 0.003), (0, front - 0.002, fit.marks.eyes[0, 2] + 0.008),
                   (0.12 * g, front, fit.marks.eyes[0, 2] + 0.003)]
-        fit.add("bridge", tube(bridge, [0.0048] * 3, around=8), plain(worn if not dark else Worn("x", "black")), "Head")
+        fit.add("bridge", tube(bridge, [0.006] * 3, around=8), plain(worn if not dark else Worn("x", "black")), "Head")
 
     return make
 
