@@ -23,6 +23,11 @@ from backend.texturing.painted import Ground
 from backend.texturing.rig import Frame, ring
 from backend.texturing.together import Denoising, Show
 
+# [ours] An embedded prior that is shown the shape lays out patterns where they belong, and wants them kept: with the
+# presets' numbers, which were found for unshown ones, the second pass paints small pale spots over.
+SHOWN_SCALES = 4.0, 3.0
+SHOWN_BEGIN = 0.2
+
 
 def repaint(
     asset: Asset,
@@ -56,9 +61,14 @@ def passes_of(
 ) -> list[Pass]:
     """The turns of both priors, or of the one that serves as both. `strength` (0..1) below 1 begins at less noise, so
     that more of what is there stays. shape: how strongly control networks speak (see `Denoising`)."""
-    passes = [_pass(broad, settings.broad, strength, shape)]
+    first, second = settings.broad, settings.sharp
+    if shape > 0 and isinstance(broad.prior, EmbeddedPrior) and broad.prior.control is not None:
+        first = replace(first, scale=SHOWN_SCALES[0])
+        steps = max(2, round(second.steps * SHOWN_BEGIN / second.begin))
+        second = replace(second, steps=steps, begin=SHOWN_BEGIN, scale=SHOWN_SCALES[1])
+    passes = [_pass(broad, first, strength, shape)]
     if sharp.prior is not broad.prior:
-        passes.append(_pass(sharp, settings.sharp, strength, shape))
+        passes.append(_pass(sharp, second, strength, shape))
     return passes
 
 
