@@ -277,7 +277,7 @@ class Link:
     def _ask_for_places(self) -> None:
         """How many are before each waiting job changes with what others do: ask now and then."""
         now = self._clock()
-        if now - self._asked > PLACES_EVERY_S and self.state is State.CONNECTED and self.jobs.waiting():
+        if now - self._asked > PLACES_EVERY_S and self.jobs.waiting() and self.state is State.CONNECTED:
             self._asked = now
             self._client.request_list(limit=LIST_LIMIT, open_only=True)
 

@@ -36,6 +36,7 @@ from .updates import ConnectionState, JobView, Result, Update
 __all__ = ["Client", "new_job_id"]
 
 NEAR = ("tcp://127.", "tcp://localhost:", "tcp://[::1]:")  # this very machine, where compressing never pays
+IN, OUT = int(zmq.POLLIN), int(zmq.POLLOUT)  # plain numbers: the operators of enums cost an idle poll a lot
 GONE_AFTER = 0.5  # seconds without an open connection before the session counts as lost
 LOOK_AGAIN = 0.5  # seconds between looks at the connection file while there is no hub
 REFUSED_AGAIN = 5.0  # seconds before a hub that did not accept our key, or had another one, is tried again
@@ -200,7 +201,7 @@ class Client:
         while busy:
             busy = False
             for channel, socket in list(self._sockets.items()):
-                if not ready.get(socket, 0) & zmq.POLLIN or not first and now + self._dear > end:
+                if not ready.get(socket, 0) & IN or not first and now + self._dear > end:
                     continue
                 try:
                     frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
@@ -363,8 +364,8 @@ class Client:
     def _ready(self) -> dict[Any, int]:
         """What each socket and each watch is ready for. One question for all: an idle poll does nothing else, and
         asking them one by one, or being refused by each, takes several times as long."""
-        asked = [(socket, zmq.POLLIN | zmq.POLLOUT) for socket in self._sockets.values()]
-        asked += [(watch.events, zmq.POLLIN) for watch in self._watches.values()]
+        asked = [(socket, IN | OUT) for socket in self._sockets.values()]
+        asked += [(watch.events, IN) for watch in self._watches.values()]
         return dict(zmq.zmq_poll(asked, 0)) if asked else {}
 
     def _watch_connection(self, now: float, ready: Mapping[Any, int]) -> None:
@@ -372,7 +373,7 @@ class Client:
         if self._session.state is not ConnectionState.READY or self._session.outbox[CTL]:
             self._gone_since = None
             return
-        writable = all(ready.get(socket, 0) & zmq.POLLOUT for socket in self._sockets.values())
+        writable = all(ready.get(socket, 0) & OUT for socket in self._sockets.values())
         if writable:
             self._gone_since = None
         elif self._gone_since is None:
