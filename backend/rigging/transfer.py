@@ -3,8 +3,8 @@
 
 Whether a sleeve's inside touches the hip or not, its normal tells which it belongs to (reference avatars-and-motion,
 section 6.6: re-posing errs by 13 mm instead of 127 mm at p99). What lies too far from the body to be sure, such as
-hair and skirts, takes its weights over the mesh from what is sure. A mesh made around a posed body goes back to rest
-by the inverse of its own skinning.
+hair and skirts, takes its weights partly over the mesh from what is sure. A mesh made around a posed body goes back to
+rest by the inverse of its own skinning.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import diags
-from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
@@ -29,8 +28,9 @@ from protocol.skeleton import Skeleton, Weights
 CANDIDATES = 24  # nearest vertices of the body that are asked
 FACING = 0.3  # least cosine of the angle between the normals
 SURE = 0.025  # metres of a body 1.7 m tall; beyond, fingers have grown together
+HELD = 0.6  # of a vertex that is not sure: weight of what was looked up against its neighbours
 BLENDED = 4  # of the candidates that face the same way
-SMOOTHINGS = 2
+SMOOTHINGS, LOOSE_SMOOTHINGS = 2, 12  # passes where it is sure, and where not
 LEAST_STRETCH = 0.5  # smallest singular value with which a transform is undone
 
 Floats = NDArray[np.float64]
@@ -68,9 +68,10 @@ def bind(body: Body, mesh: Mesh, transforms: NDArray[np.floating] | None = None,
     if not looked.sure.any():
         raise BadRequest("The mesh does not lie around the body.", path="inputs.vertices",
                          hint="Bring both to the same place and size.")
-    weights = fill(weights, looked.sure, mesh.faces)
+    weights = fill(weights, looked.sure, mesh.faces, SURE * body.height / 1.7 / np.maximum(looked.distance, 1e-6))
     check()
-    weights = smooth(weights, mesh.faces, SMOOTHINGS)
+    loose = smooth(weights, mesh.faces, LOOSE_SMOOTHINGS)  # where limbs part, a skirt's hem shall not tear
+    weights = np.where(looked.sure[:, None], smooth(weights, mesh.faces, SMOOTHINGS), loose)
     return skeleton_of(body), strongest(weights)
 
 
@@ -84,7 +85,10 @@ def look_up(body: Body, points: Floats, normals: Floats, transforms: NDArray[np.
     facing = vertex_normals(skin, asset.triangles)[known].astype(np.float64)
     tree = cKDTree(skin[known].astype(np.float64))
     distance, near = tree.query(points, CANDIDATES)
-    fits = np.einsum("nki,ni->nk", facing[near], normals) > FACING
+    agree = np.einsum("nki,ni->nk", facing[near], normals)
+    # Far away both faces of a cloth belong to the same limb, whichever way they look.
+    limit = SURE * body.height / 1.7
+    fits = np.where(distance[:, :1] > limit, np.abs(agree), agree) > FACING
     rank = np.cumsum(fits, axis=1)
     used = fits & (rank <= BLENDED)
     none = ~fits.any(1)
@@ -100,25 +104,23 @@ def look_up(body: Body, points: Floats, normals: Floats, transforms: NDArray[np.
     for k in range(CANDIDATES):
         rows = np.flatnonzero(used[:, k])
         weights[rows] += share[rows, k, None] * dense[near[rows, k]]
-    limit = SURE * body.height / 1.7
     return Looked(weights / weights.sum(1, keepdims=True), (closest < limit) & ~none, closest)
 
 
-def fill(weights: Floats, sure: NDArray[np.bool_], faces: NDArray[np.integer]) -> Floats:
-    """The rows that are not sure as the harmonic mean over the mesh of those that are (weights are painted in as
-    Abdrashitov et al. 2023 do); parts without a sure vertex keep theirs."""
-    links = adjacency(faces, len(weights))
-    _, part = connected_components(links, directed=False)
-    has = np.zeros(part.max() + 1, bool)
-    has[part[sure]] = True
-    unknown = np.flatnonzero(~sure & has[part])
+def fill(weights: Floats, sure: NDArray[np.bool_], faces: NDArray[np.integer], trust: Floats) -> Floats:
+    """The rows that are not sure anew: spread over the mesh from those that are (as weights are painted in by
+    Abdrashitov et al. 2023), held by what was looked up with the square of `trust` (V,), so that a skirt follows the
+    legs in it and not only the waist that it hangs on."""
+    unknown = np.flatnonzero(~sure)
     if not len(unknown):
         return weights
+    links = adjacency(faces, len(weights))
     degree = np.asarray(links.sum(1)).ravel()
     matrix = (diags(degree) - links).tocsr()[unknown]
-    inner = matrix[:, unknown].tocsc()
+    hold = HELD * np.minimum(trust[unknown], 1.0) ** 2
+    inner = (matrix[:, unknown] + diags(hold)).tocsc()
     known = np.flatnonzero(sure)
-    right = -(matrix[:, known] @ weights[known])
+    right = hold[:, None] * weights[unknown] - matrix[:, known] @ weights[known]
     result = weights.copy()
     solved = np.maximum(splu(inner).solve(np.asarray(right)), 0.0)
     result[unknown] = solved / np.maximum(solved.sum(1, keepdims=True), 1e-12)
