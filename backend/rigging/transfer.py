@@ -88,7 +88,7 @@ def look_up(body: Body, points: Floats, normals: Floats, transforms: NDArray[np.
     agree = np.einsum("nki,ni->nk", facing[near], normals)
     # Far away both faces of a cloth belong to the same limb, whichever way they look.
     limit = SURE * body.height / 1.7
-    fits = np.where(distance[:, :1] > limit, np.abs(agree), agree) > FACING
+    fits = np.where(distance[:, :1] > 2 * limit, np.abs(agree), agree) > FACING
     rank = np.cumsum(fits, axis=1)
     used = fits & (rank <= BLENDED)
     none = ~fits.any(1)
