@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.ndimage import binary_dilation
+from scipy.ndimage import binary_dilation, label
 
 from backend.geometry.bake import TexelMap, dilate, to_bytes
 from backend.geometry.mesh import Mesh, face_normals
 from backend.inpainting.base import Inpainter
 from backend.render.cameras import Cameras
 from backend.render.raster import Rasteriser
-from backend.texturing.canvas import NothingSeen
+from backend.texturing.canvas import NothingSeen, depth_edges
 from backend.texturing.fill import fill
 from backend.texturing.projection import Projector
 from backend.texturing.rig import facing
@@ -133,4 +133,12 @@ def _view(
     # A pixel that has anything of an open texel in it is open; so is its neighbour, where colours have blended.
     gap = binary_dilation(shown[0, 0].cpu().numpy() > 1e-3)
     beside = alpha[0, 0].cpu().numpy() < WHOLE
-    return view.clip(0, 1), gap & ~beside, beside
+    gap = gap & ~beside
+    # What stands before or behind the part, beyond a jump in depth, is none of its surroundings.
+    vertices, faces = torch.from_numpy(mesh.vertices).to(camera.device), torch.from_numpy(mesh.faces).to(camera.device)
+    jumps = depth_edges(rasteriser.rasterise(vertices, faces, camera), camera, 1)[0].cpu().numpy()
+    surfaces, _ = label(~beside & ~jumps)
+    own = np.isin(surfaces, np.unique(surfaces[gap & ~jumps])) & ~beside & ~jumps
+    if (own & ~gap).any():
+        beside = ~own & ~gap
+    return view.clip(0, 1), gap, beside
