@@ -110,4 +110,5 @@ ANIMATE_METHODS = (
     ("clips", "Clips", "Actions of this file and clips of the hub's machine"),
     ("generators", "Generators", "What Maquette moves by itself"),
     ("candidates", "Candidates", "Finds poses for the words and a way through them"),
+    ("latent", "Motion Network", "Looks for that way in a network that has learned motions: slower and rougher"),
 )

@@ -255,6 +255,8 @@ TEXTS = {
     "look": "外观",
     "Look at the shape": "查看形状",
     "looking whether it runs": "正在检查能否运行",
+    "Looks for that way in a network that has learned motions: slower and rougher":
+        "在学过动作的网络中寻找这种过渡：较慢也较粗糙",
     "Loop": "循环",
     "Low-Rank Changes": "低秩改动",
     "Make a black image to paint the selection on in white, of the size of the picture or texture":
@@ -290,6 +292,7 @@ TEXTS = {
     "Mixamo": "Mixamo",
     "mixamorig:LeftArm": "mixamorig:LeftArm",
     "Motion": "动作",
+    "Motion Network": "动作网络",
     "move": "运动",
     "Move the selected armature, or the one of the selected mesh, as a sentence says":
         "按一句话让所选骨架或所选网格的骨架运动",

@@ -276,6 +276,8 @@ TEXTS = {
     "look": "das Aussehen",
     "Look at the shape": "Die Form ansehen",
     "looking whether it runs": "prüft, ob es läuft",
+    "Looks for that way in a network that has learned motions: slower and rougher":
+        "Sucht diesen Weg in einem Netz, das Bewegungen gelernt hat: langsamer und gröber",
     "Loop": "Schleife",
     "Low-Rank Changes": "Kleine Änderungen",
     "Make a black image to paint the selection on in white, of the size of the picture or texture":
@@ -314,6 +316,7 @@ TEXTS = {
     "Mixamo": "Mixamo",
     "mixamorig:LeftArm": "mixamorig:LeftArm",
     "Motion": "Bewegung",
+    "Motion Network": "Bewegungsnetz",
     "move": "bewegt",
     "Move the selected armature, or the one of the selected mesh, as a sentence says":
         "Die ausgewählte Armatur, oder die des ausgewählten Netzes, nach einem Satz bewegen",
