@@ -55,7 +55,7 @@ def deliver(delivery: Delivery) -> str:
         remember(old, delivery)
         compat.undo_push(f"Maquette: {item.name} bound")
         return str(old.name)
-    frame = captured._matrix(options["frame"]) if "frame" in options else captured.frame_of(item)
+    frame = captured.matrix_of(options["frame"]) if "frame" in options else captured.frame_of(item)
     rig = attach(item, skeleton, weights, str(delivery.report.get("naming", "blender")), frame, unit)
     remember(rig, delivery)
     compat.undo_push(f"Maquette: {item.name} rigged")
@@ -208,7 +208,7 @@ def _beside(delivery: Delivery, count: int, unit: float) -> Any:
             collection.objects.link(made)
     else:
         placement.link(delivery.place, made)
-    made.matrix_world = captured._matrix(delivery.options["frame"]) if "frame" in delivery.options else Matrix()
+    made.matrix_world = captured.matrix_of(delivery.options["frame"]) if "frame" in delivery.options else Matrix()
     return made
 
 

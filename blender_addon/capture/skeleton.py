@@ -57,7 +57,7 @@ def rig_inputs(context: Any, properties: Any, target: str, spec: Any, options: d
     Raises BadRequest when the object is gone or has no size in the scene.
     """
     item = meshes.find(target)
-    frame, unit = _matrix(options["frame"]), float(options["metres"])
+    frame, unit = matrix_of(options["frame"]), float(options["metres"])
     arrays = meshes.triangles(item.data)
     arrays.pop("uvs", None)
     seen = np.array(frame.inverted() @ item.matrix_world, np.float64)
@@ -144,7 +144,8 @@ def _deforming(rig: Any) -> list[Any]:
     return sorted((bone for bone in rig.data.bones if bone.use_deform), key=lambda bone: len(bone.parent_recursive))
 
 
-def _matrix(values: Any) -> Matrix:
+def matrix_of(values: Any) -> Matrix:
+    """4 x 4 out of 16 numbers, row by row."""
     return Matrix([list(values)[row : row + 4] for row in range(0, 16, 4)])
 
 

@@ -186,7 +186,7 @@ def test_objects_with_any_scale(matrix):
     arrays = captured.rig_inputs(bpy.context, None, item.name, None, options)
     seen = np.array(item.matrix_world, np.float64)
     world = mesh["vertices"] @ seen[:3, :3].T + seen[:3, 3]
-    frame = np.array(captured._matrix(options["frame"]), np.float64)
+    frame = np.array(captured.matrix_of(options["frame"]), np.float64)
     assert np.abs(arrays["vertices"] @ frame[:3, :3].T + frame[:3, 3] - world).max() < 1e-5
     assert np.abs(np.linalg.det(frame[:3, :3]) - 1) < 1e-5
     flipped = not np.array_equal(arrays["faces"], mesh["faces"])
