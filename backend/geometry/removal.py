@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from backend.geometry.fairing import fair
 from backend.geometry.holes import clashes, collared, refine, split_edges, triangulate
 from backend.geometry.mesh import face_areas, half_edge_keys
-from backend.geometry.rims import Rim, bridge_islands, find_rims, inwardness, plane_of
+from backend.geometry.rims import TUBE, Rim, bridge_islands, find_rims, inwardness, plane_of
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 FLAT = 0.02  # a rim is plane when no vertex is farther from its plane than this share of its diameter
-TUBE = 0.5  # cosine between the way the surface goes on and the inside of a rim, below which a tube was cut
 RUNAWAY = 3.0  # a faired patch with more than this many times the area of the soap film has overshot
 FAR = 2.5  # so have vertices farther from the rim's middle than so many times its radius
 RINGS = 3  # of faces around a rim that fairing and texturing look at
@@ -136,7 +135,7 @@ def _close(
     points = vertices[rim.loop]
     flatness = plane_of(points)[1]
     if closing == "auto":
-        closing = "flat" if inwardness(points, rim.onward) < TUBE else "tangent"
+        closing = "flat" if not rim.joined and inwardness(points, rim.onward) < TUBE else "tangent"
     around = kept[np.isin(kept, names).any(1)]
     for _ in range(RINGS - 1):
         around = kept[np.isin(kept, np.unique(around)).any(1)]

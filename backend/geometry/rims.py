@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from backend.geometry.health import corner_fans
 from backend.geometry.mesh import edge_faces, face_normals, half_edge_keys
@@ -25,6 +26,8 @@ Bools = NDArray[np.bool_]
 
 MOST_ISLANDS = 64  # of one hole: a selection like a sieve gets every rim closed by itself, or it would take hours
 LOOKED_AT = 1500  # entries of a rim between which the shortest bridge is looked for
+TUBE = 0.5  # mean cosine below which the surface around a rim is a tube
+NARROW = 0.7  # of a rim's radius: a gap between two rims that is wider is none to bridge
 ISLAND = -0.3  # mean cosine between where the surface goes on and the inside of a rim, below which it is an island
 
 
@@ -37,12 +40,13 @@ class Rim:
     """One hole. loop (n,) vertices in the order in which the faces of a patch run along it, each edge from one entry
     to the next; a vertex (of a bridge, or where a hole meets itself) may appear twice. onward (n, 3) unit directions
     in which the surface that stays goes on over each edge, zero on a bridge. piece: which connected piece of what went
-    it belongs to.
+    it belongs to. joined: whether several rims were bridged to this one.
     """
 
     loop: Ints
     onward: Floats
     piece: int
+    joined: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,8 +183,37 @@ def bridge_islands(vertices: Floats, rims: tuple[Rim, ...], joined: Ints) -> tup
                 roots.append(island)  # every way to it is an edge already; it is closed by itself
                 continue
             roots[to] = _bridged(roots[to], island, i, j)
-        result += roots
+        result += _hoops(vertices, roots, joined)
     return tuple(result)
+
+
+def _hoops(vertices: Floats, rims: list[Rim], joined: Ints) -> list[Rim]:
+    """Rims of one piece with those joined that face each other across a narrow gap, as where a hoop went from a barrel:
+    the surface goes on from one to the other instead of closing in each."""
+    result = list(rims)
+    for one in rims:
+        for two in rims:
+            near = next((at for at, rim in enumerate(result) if rim is one), -1)
+            other = next((at for at, rim in enumerate(result) if rim is two), -1)
+            if near < 0 or other <= near or not _face_each_other(vertices[one.loop], vertices[two.loop], one, two):
+                continue
+            _, i, j = _bridge(vertices, one, two, joined)
+            if i >= 0:
+                result[near] = _bridged(one, two, i, j)
+                del result[other]
+                break
+    return result
+
+
+def _face_each_other(a: Floats, b: Floats, one: Rim, two: Rim) -> bool:
+    if max(abs(inwardness(a, one.onward)), abs(inwardness(b, two.onward))) > TUBE:
+        return False
+    radius = min(float(np.linalg.norm(points - points.mean(0), axis=1).mean()) for points in (a, b))
+    apart = [cKDTree(q).query(p) for p, q in ((a, b), (b, a))]
+    if max(float(distance.mean()) for distance, _ in apart) > NARROW * radius:
+        return False
+    way = b[apart[0][1]] - a
+    return float((way * one.onward).sum()) > 0.5 * float(np.linalg.norm(way, axis=1).sum())
 
 
 def _bridge(vertices: Floats, one: Rim, two: Rim, joined: Ints) -> tuple[float, int, int]:
@@ -204,4 +237,4 @@ def _bridged(one: Rim, two: Rim, i: int, j: int) -> Rim:
     none = np.zeros((1, 3))
     loop = np.r_[one.loop[: i + 1], two.loop[around], two.loop[j], one.loop[i:]]
     onward = np.concatenate([one.onward[:i], none, two.onward[around], none, one.onward[i:]])
-    return Rim(loop, onward, one.piece)
+    return Rim(loop, onward, one.piece, True)

@@ -32,6 +32,7 @@ from backend.texturing.rig import Frame
 from protocol.errors import BadRequest
 from protocol.specs import RemoveSpec
 
+MOST_VIEWS = 12  # of all patches together
 PLAIN = 204  # grey of the portrait of a mesh without texture
 PLAN = {"read the mesh": 0.5, "close the surface": 1.0, "unwrap the patch": 1.0, "paint the patch": 4.0, "deliver": 0.5}
 
@@ -191,7 +192,7 @@ def _painted(
     facts: dict[str, Any] = {"texels": len(patch.texels.points), "views": 0}
     if spec.views:
         brush.tell(0.2, "continuing the pattern around it")
-        picture, seen = _patterned(spec, mesh, picture, patch, placed, brush)
+        picture, seen = _patterned(spec, mesh, picture, patch, placed, len(removal.patches), brush)
         facts |= seen
     seams = seam_error(mesh, picture / 255.0)
     return _Skin(skin.uvs, picture,
@@ -199,7 +200,8 @@ def _painted(
 
 
 def _patterned(
-    spec: RemoveSpec, mesh: Mesh, picture: NDArray[np.uint8], patch: PatchTexels, placed: Placed, brush: _Brush
+    spec: RemoveSpec, mesh: Mesh, picture: NDArray[np.uint8], patch: PatchTexels, placed: Placed, patches: int,
+    brush: _Brush,
 ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
     """The picture with the patch's texels inpainted in a few views that face it, and what is to be said of that."""
     assert mesh.uvs is not None
@@ -215,7 +217,7 @@ def _patterned(
     device = brush.context.device
     painted = continue_surface(
         framed, texel_map(framed, side), square, hole, inpainter_of(spec.inpainter, device), brush.rasteriser, device,
-        lambda share, message: brush.tell(0.2 + 0.7 * share, message), views=spec.views,
+        lambda share, message: brush.tell(0.2 + 0.7 * share, message), views=min(spec.views * patches, MOST_VIEWS),
         two_sided=not check(mesh.vertices, mesh.faces).closed,
     )
     colour = picture[patch.rows, patch.columns].copy()

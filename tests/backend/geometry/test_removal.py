@@ -108,6 +108,21 @@ def test_a_tube_gets_a_cap_and_a_torus_loses_its_hole():
     assert health.sound and health.euler == 2 and check(vertices, faces).euler == 0
 
 
+def test_a_hoop_goes_and_the_barrel_stays_whole():
+    shape = trimesh.creation.cylinder(1.0, 3.0, sections=48).subdivide_to_size(0.15)
+    vertices, faces = shape.vertices.astype(np.float32), shape.faces.astype(np.int32)
+    side = np.abs(vertices[:, 2]) < 1.4
+    hoop = side & (np.abs(vertices[:, 2]) < 0.2)
+    vertices[hoop, :2] *= 1.15
+    gone = hoop[faces].any(1)
+    result = remove_faces(vertices, faces, gone)
+    untouched((vertices, faces, gone), result)
+    health = check(result.vertices, result.faces)
+    assert len(result.patches) == 1 and health.parts == 1 and health.sound and health.euler == 2
+    new = result.vertices[result.vertex_origin < 0]
+    assert len(new) and np.abs(np.linalg.norm(new[:, :2], axis=1) - 1).max() < 0.03
+
+
 def test_a_border_that_was_there_stays_open():
     vertices, faces = grid()
     place = middles(vertices, faces)
