@@ -25,7 +25,7 @@ from backend.texturing.together import Denoising, Show
 
 # [ours] An embedded prior that is shown the shape lays out patterns where they belong, and wants them kept: with the
 # presets' numbers, which were found for unshown ones, the second pass paints small pale spots over.
-SHOWN_SCALES = 4.0, 3.0
+SHOWN_SCALES = 2.5, 2.0
 SHOWN_BEGIN = 0.2
 
 
