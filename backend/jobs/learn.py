@@ -83,7 +83,8 @@ def learn(spec: LearnSpec, context: JobContext) -> MeshResult:
         context.preview_image(_sheet([squares[-1]]))
     with watch.stage("look", "finding out from where they were taken") as tell:
         views = _views(spec, context, priors, squares, seed, tell)
-        kept = [_kept(spec, prior, seed + 11, tell) for prior in priors]
+        kept = [_kept(spec, prior, seed + 11, _later(tell, number, len(priors)))
+                for number, prior in enumerate(priors)]
     with watch.stage("learn", f"learning {spec.word}") as tell:
         stages = [_stage(spec, prior, square, views, keeps, seed + number)
                   for number, (prior, square, keeps) in enumerate(zip(priors, squares, kept, strict=True))]
@@ -117,6 +118,11 @@ def learn(spec: LearnSpec, context: JobContext) -> MeshResult:
     }
     context.progress("done", 1.0, "finished", 0.0)
     return MeshResult({"identity": content, "thumbnail": png(_sheet([squares[-1], drawn]))}, report)
+
+
+def _later(tell: Tell, number: int, count: int) -> Tell:
+    """Tells the shares of one of `count` things in the last two fifths of a stage."""
+    return lambda share, message: tell(0.6 + 0.4 * (number + share) / count, message)
 
 
 def _priors(spec: LearnSpec, context: JobContext, notes: Notes) -> list[UNetPrior]:
@@ -176,7 +182,7 @@ def _kept(spec: LearnSpec, prior: UNetPrior, seed: int, tell: Tell) -> Examples 
     if spec.method != LORA or spec.subject != "object" or spec.preservation == 0:
         return None
     made, views = _sampled(prior, _plain(spec), KEPT, seed,
-                           lambda share: tell(0.6 + 0.4 * share, f"remembering what {_plain(spec)} is"))
+                           lambda share: tell(share, f"remembering what {_plain(spec)} is"))
     with torch.no_grad():
         return Examples(prior.encode(made), views, (_plain(spec),))
 
