@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ten meshes that no prior of ours was trained on, as artists bring them: swept, turned, extruded, low and high poly.
 
-Seven are made here and are not in the catalogue of procedural objects. Three are models of `../shared/data/rigging`
+Seven are made here and of no kind that the shipped priors were taught. Three are models of `../shared/data/rigging`
 beside the repository; where that folder is absent, three more made here stand in for them.
 """
 
