@@ -32,7 +32,7 @@ from backend.texturing.rig import Frame
 from protocol.errors import BadRequest
 from protocol.specs import RemoveSpec
 
-MOST_VIEWS = 12  # of all patches together
+MOST_PATCHES = 12  # that are looked at; smaller ones keep the colours of their rims
 PLAIN = 204  # grey of the portrait of a mesh without texture
 PLAN = {"read the mesh": 0.5, "close the surface": 1.0, "unwrap the patch": 1.0, "paint the patch": 4.0, "deliver": 0.5}
 
@@ -192,7 +192,7 @@ def _painted(
     facts: dict[str, Any] = {"texels": len(patch.texels.points), "views": 0}
     if spec.views:
         brush.tell(0.2, "continuing the pattern around it")
-        picture, seen = _patterned(spec, mesh, picture, patch, placed, len(removal.patches), brush)
+        picture, seen = _patterned(spec, mesh, picture, patch, placed, removal.patch[patch.texels.face], brush)
         facts |= seen
     seams = seam_error(mesh, picture / 255.0)
     return _Skin(skin.uvs, picture,
@@ -200,10 +200,11 @@ def _painted(
 
 
 def _patterned(
-    spec: RemoveSpec, mesh: Mesh, picture: NDArray[np.uint8], patch: PatchTexels, placed: Placed, patches: int,
-    brush: _Brush,
+    spec: RemoveSpec, mesh: Mesh, picture: NDArray[np.uint8], patch: PatchTexels, placed: Placed,
+    owner: NDArray[np.int32], brush: _Brush,
 ) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-    """The picture with the patch's texels inpainted in a few views that face it, and what is to be said of that."""
+    """The picture with each patch's texels inpainted in a few views that face it, and what is to be said of that. owner
+    (N,): the patch that each texel belongs to; those with the most texels come first, and have views."""
     assert mesh.uvs is not None
     height, width = picture.shape[:2]
     side = max(height, width)
@@ -212,14 +213,24 @@ def _patterned(
     square[side - height :, :width] = picture[..., :3]
     uvs = (mesh.uvs * (np.array([width, height]) / side)).astype(np.float32)
     framed = Mesh(Frame.of(mesh.vertices).vertices(mesh.vertices), mesh.faces, uvs)
-    hole = np.zeros((side, side), bool)
-    hole[patch.rows + side - height, patch.columns] = True
-    device = brush.context.device
-    painted = continue_surface(
-        framed, texel_map(framed, side), square, hole, inpainter_of(spec.inpainter, device), brush.rasteriser, device,
-        lambda share, message: brush.tell(0.2 + 0.7 * share, message), views=min(spec.views * patches, MOST_VIEWS),
-        two_sided=not check(mesh.vertices, mesh.faces).closed,
-    )
+    texels, device = texel_map(framed, side), brush.context.device
+    inpainter, two_sided = inpainter_of(spec.inpainter, device), not check(mesh.vertices, mesh.faces).closed
+    numbers, sizes = np.unique(owner, return_counts=True)
+    largest = numbers[np.argsort(-sizes, kind="stable")][:MOST_PATCHES]
+    views, seen = 0, 0.0
+    for done, number in enumerate(largest):
+        hole = np.zeros((side, side), bool)
+        hole[patch.rows[owner == number] + side - height, patch.columns[owner == number]] = True
+
+        def told(share: float, message: str, done: int = done) -> None:
+            brush.tell(0.2 + 0.7 * (done + share) / len(largest), message)
+
+        painted = continue_surface(framed, texels, square, hole, inpainter, brush.rasteriser, device, told,
+                                   views=spec.views, two_sided=two_sided)
+        square = painted.image
+        views += painted.facts["views"]
+        seen += painted.facts["seen"] * float((owner == number).mean())
     colour = picture[patch.rows, patch.columns].copy()
-    colour[:, :3] = painted.image[patch.rows + side - height, patch.columns]
-    return laid(picture, patch, colour, placed.taken), painted.facts
+    colour[:, :3] = square[patch.rows + side - height, patch.columns]
+    facts = {"views": views, "seen": round(seen, 4), "inpainter": inpainter.name}
+    return laid(picture, patch, colour, placed.taken), facts
