@@ -75,6 +75,23 @@ def textured(name: str, label: str, image: Any, roughness: float, metallic: floa
     return material
 
 
+def with_maps(material: Any, maps: dict[str, Any], uv_name: str = UV_NAME) -> Any:
+    """The material with pictures of what its surface is like, beside the colour's nodes and open to edit.
+
+    maps: "roughness", "metallic" -> an image of data (not of colour) on the UV map `uv_name`.
+    """
+    nodes, links = material.node_tree.nodes, material.node_tree.links
+    surface = next(node for node in nodes if node.bl_idname == "ShaderNodeBsdfPrincipled")
+    chosen = nodes.active
+    for place, (name, image) in enumerate(sorted(maps.items())):
+        picture = _picture(nodes, links, image, uv_name)
+        picture.label = name.capitalize()
+        picture.location = (-320.0, -300.0 * (place + 1))
+        links.new(picture.outputs["Color"], compat.socket(surface.inputs, name.capitalize()))
+    nodes.active = chosen  # the colour stays what Texture Paint paints on
+    return material
+
+
 def values(report: dict[str, Any]) -> tuple[float, float]:
     """Roughness and metallic that a result's report asks for, 0..1 each."""
     wanted = report.get("material", {})

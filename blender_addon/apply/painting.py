@@ -23,6 +23,8 @@ from .mesh import BrokenMesh, MeshArrays
 from .result import Delivery, build, remember
 
 UV_NAME = "Maquette"
+MAPS = ("roughness", "metallic")
+"""Arrays of a result that say what its surface is like, PNGs on its UVs."""
 SAME = 1e-6
 """UVs that differ by no more than this are the same."""
 
@@ -42,11 +44,15 @@ def deliver(delivery: Delivery) -> str:
     if item is None or layer is None:
         return beside(delivery, geometry)
     name = delivery.name or item.name
+    for kind in MAPS:
+        if kind in delivery.arrays:
+            png_size(delivery.arrays[kind].tobytes())
     surface = materials.textured(
         f"{name} painted", f"Maquette: {delivery.prompt}"[:60],
         image_from_png(f"{name} painted", png, external=delivery.external_images), *materials.values(delivery.report),
         uv_name=layer,
     )
+    materials.with_maps(surface, maps_of(delivery, name), layer)
     adopting.give(item, surface)
     remember(item, delivery)
     compat.undo_push(f"Maquette: {name} painted")
@@ -60,6 +66,12 @@ def texture_of(delivery: Delivery) -> np.ndarray:
         raise BrokenMesh("the result has no texture")
     png_size(png.tobytes())
     return png
+
+
+def maps_of(delivery: Delivery, name: str) -> dict[str, Any]:
+    """Images of the result's roughness and metallic, where it has them."""
+    return {kind: image_from_png(f"{name} {kind}", delivery.arrays[kind], "Non-Color", delivery.external_images)
+            for kind in MAPS if kind in delivery.arrays}
 
 
 def paintable(name: str) -> Any | None:

@@ -14,6 +14,7 @@ from mathutils import Matrix
 from blender_addon import kinds, wire
 from blender_addon.apply import adopting
 from blender_addon.apply import painting as painted
+from blender_addon.apply.image import BrokenImage
 from blender_addon.apply.mesh import BrokenMesh
 from blender_addon.apply.placement import Place
 from blender_addon.apply.result import Delivery
@@ -103,6 +104,24 @@ def test_new_uvs_come_beside_the_artists_and_the_material_looks_at_them(cube):
     group = cube.data.materials[-1].node_tree.nodes
     tree = next(node.node_tree for node in group if node.type == "GROUP")
     assert next(node.uv_map for node in tree.nodes if node.type == "UVMAP") == "Maquette"
+
+
+def test_pictures_of_roughness_and_metallic_are_data_on_the_same_uvs(cube):
+    arrays = result(cube)
+    arrays |= {name: arrays["base_colour"].copy() for name in ("roughness", "metallic")}
+    give(cube, arrays)
+    material = cube.data.materials[-1]
+    surface = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+    for name in ("Roughness", "Metallic"):
+        (link,) = surface.inputs[name].links
+        assert link.from_node.image.colorspace_settings.name == "Non-Color"
+        (coordinates,) = link.from_node.inputs["Vector"].links
+        assert coordinates.from_node.uv_map == "UVMap"
+    assert material.node_tree.nodes.active.type == "GROUP"  # what Texture Paint looks at is the colour still
+    images = len(bpy.data.images)
+    with pytest.raises(BrokenImage):
+        give(cube, arrays | {"roughness": np.zeros(3, np.uint8)})
+    assert len(bpy.data.images) == images
 
 
 def test_charts_that_end_inside_a_polygon_give_a_new_object_beside(cube):
