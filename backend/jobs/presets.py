@@ -292,9 +292,9 @@ DRAFT = Preset(
     paint=Paint(views=8, broad=Stroke(steps=12, begin=1.0, scale=3.0), sharp=Stroke(steps=6, begin=0.4, scale=2.0)),
     edit=Edit(tetrahedra=72, again=0.6, t_max=0.85),
     avatar=AvatarSculpt(
-        steps=16, views=2, pixels=128, tetrahedra=80, reach=0.006, lattice=32, weight=0.01, keep_colour=60.0,
-        keep_shape=4.0, smooth=300.0, learning_rate=0.002, surface_learning_rate=0.0003, cell=0.007, faces=20_000,
-        texture=1024, most_tint=0.08, paint_begin=0.0,
+        steps=16, views=2, pixels=128, tetrahedra=80, reach=0.002, lattice=32, weight=0.01, keep_colour=60.0,
+        keep_shape=4.0, smooth=300.0, learning_rate=0.002, surface_learning_rate=0.0003, cell=0.0055, faces=20_000,
+        texture=2048, most_tint=0.05, paint_begin=0.0,
     ),  # [ours] a prior of small pictures has little to say of people: given more, it melts faces; words decide
     paints=True,
     preview_every=3.0,
