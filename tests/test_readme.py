@@ -78,6 +78,14 @@ def run_maquette(words: list[str], folder: Path) -> None:
         run([*maquette, *words, *SHORTER], folder)
         out = folder / words[words.index("--out") + 1]
         assert {"model.glb", "base_colour.png", "preview.png", "report.json"} <= {one.name for one in out.iterdir()}
+    elif words[0] == "make" and "--explain" in words:
+        assert "Settings:" in run([*maquette, *words], folder)
+    elif words[0] == "make":
+        quick = ["--set", "effort=0.01", "--set", "texture_size=64"] if words[1] == "texture" else []
+        run([*maquette, *words, *quick, "--alone"], folder)
+        out = folder / words[words.index("--out") + 1]
+        made = {"texture": "model.glb", "rig": "arrays.npz"}[words[1]]
+        assert {made, "report.json"} <= {one.name for one in out.iterdir()}
     elif words[0] == "serve":
         environment = os.environ | {"PYTHONPATH": str(ROOT), "XDG_DATA_HOME": str(folder / "data")}
         words = ["0" if word.isdigit() else word for word in words]  # ports that are free

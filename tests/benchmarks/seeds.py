@@ -30,8 +30,8 @@ from protocol.errors import MaquetteError
 from protocol.specs import TextTo3DSpec
 
 PROMPTS = (
-    "a red mushroom with white spots", "a blue chair", "a green cactus in a brown pot", "a yellow duck", "a wooden table",
-    "a purple teapot", "a grey castle", "an orange car", "a white snowman", "a pink cake",
+    "a red mushroom with white spots", "a blue chair", "a green cactus in a brown pot", "a yellow duck",
+    "a wooden table", "a purple teapot", "a grey castle", "an orange car", "a white snowman", "a pink cake",
 )
 
 
