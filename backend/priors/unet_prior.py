@@ -16,6 +16,7 @@ from backend.priors.around import nothing_known, sees_known
 from backend.priors.base import Prior, PriorTraits, TextEmbedding
 from backend.priors.codecs import Codec
 from backend.priors.control import Control, Shown
+from backend.priors.loading import quiet
 from backend.priors.noise import PREDICTION_TYPES, NoiseSchedule
 from backend.priors.text import TextReader
 from backend.priors.views import ViewCondition
@@ -106,7 +107,8 @@ def noise_from_scheduler(scheduler: Any, device: torch.device) -> NoiseSchedule:
 def prepare(network: Any, device: torch.device, dtype: torch.dtype) -> Any:
     """Moves a UNet or VAE to where it runs, in the memory layout that is fastest there."""
     if network.dtype != dtype:
-        network = network.to(dtype)
+        with quiet():  # it warns of modules to be kept in float32 even where there are none
+            network = network.to(dtype)
     return network.to(device=device, memory_format=torch.channels_last)
 
 
