@@ -14,7 +14,7 @@ from backend.avatar.headgear import HEADGEAR
 from backend.avatar.landmarks import INDEX
 from backend.avatar.look import SKINS, Look, Worn
 from backend.avatar.loose import LOOSE
-from backend.avatar.patterns import Paint, skin, step
+from backend.avatar.patterns import LIPS, Paint, skin, step
 from backend.avatar.solids import lump
 from backend.avatar.wardrobe import GARMENTS, Garment
 
@@ -76,7 +76,7 @@ def _close_mouth(fit: Fitting) -> None:
     """A lump behind the lips, in their colour: on a grid the slit between them would become a pit."""
     lips = fit.body.asset.lips > 0.5
     low, high = fit.clothed[lips].min(0), fit.clothed[lips].max(0)
-    tone = np.asarray(SKINS[fit.look.skin]) * np.array([0.8, 0.5, 0.5])
+    tone = np.asarray(SKINS[fit.look.skin]) * LIPS
     half = (high - low) / 2
     front = low[1] + 0.12 * fit.marks.eye_radius
     middle = (low + high) / 2

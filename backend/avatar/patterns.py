@@ -16,6 +16,9 @@ from backend.embedded.objects.palette import Colour
 Array = NDArray[Any]
 Paint = Callable[[Array], Array]
 
+LIPS = np.array([0.9, 0.7, 0.68])
+"""Of the skin's tone; calm, because the surface has no more than a few cells for a mouth."""
+
 
 def get(fields: Array, name: str) -> Array:
     """One column of the fields."""
@@ -116,7 +119,7 @@ def skin(look: Look, fields: Array) -> Array:
     nose = np.exp(-((x / 0.25) ** 2 + ((z + 0.62) / 0.2) ** 2)) * front
     red = np.array([1.0, 0.78, 0.74])
     out = mix(out, out * red, 0.45 * blush + 0.35 * nose)
-    out = mix(out, tone * np.array([0.86, 0.55, 0.55]), 0.85 * step(get(fields, "lips"), 0.15, 0.6))
+    out = mix(out, tone * LIPS, step(get(fields, "lips"), 0.15, 0.6))
     roots = np.asarray(HAIR_COLOURS[look.hair_colour])
     brow_x = np.abs(x) - 0.5
     line = 0.37 + 0.1 * np.cos(brow_x * 2.2) - 0.10 * np.abs(brow_x)
