@@ -36,6 +36,8 @@ LOCALS = (
     "head", "face_width", "chin", "nose", "ears", "hands", "feet",
 )  # fmt: skip
 """Local sliders, -1..1; 0 leaves the body as it is."""
+BEYOND: dict[str, float] = {"weight": 1.8, "belly": 1.6}
+"""Sliders that may go on in a straight line past 1, up to here: the data ends with people who are merely stout."""
 ADULT: dict[str, float] = {"gender": 0.5, "age": 0.7, "muscle": 0.5, "weight": 0.5, "height": 0.5, "proportions": 0.0}
 """The neutral body: an ordinary young adult between the sexes."""
 INFLUENCES = 4  # joints a vertex follows at most; the fifth of the source moves nothing by more than 0.2 % of the size
@@ -112,8 +114,8 @@ class BodyAsset:
             low = 0.0 if name in AXES else -1.0
             if name not in AXES and name not in LOCALS:
                 raise ValueError(f"the body has no slider {name!r}, only {', '.join((*AXES, *LOCALS))}")
-            if not low <= value <= 1.0:
-                raise ValueError(f"slider {name} is {value}, expected {low:g} to 1")
+            if not low <= value <= BEYOND.get(name, 1.0):
+                raise ValueError(f"slider {name} is {value}, expected {low:g} to {BEYOND.get(name, 1.0):g}")
         points = self._mean + (corner_weights(values) @ self._corners).astype(np.float32) @ self._basis
         for shapes, name in zip(self._locals, LOCALS, strict=True):
             if values[name]:
@@ -180,6 +182,9 @@ def corner_weights(sliders: Mapping[str, float]) -> Doubles:
     weights = np.ones(1)
     for name, anchors in AXES.items():
         shares = [np.interp(sliders[name], anchors, row) for row in np.eye(len(anchors))]
+        if (past := sliders[name] - anchors[-1]) > 0:  # in a straight line through the last two
+            step = past / (anchors[-1] - anchors[-2])
+            shares[-2], shares[-1] = -step, 1.0 + step
         weights = np.outer(weights, shares).ravel()
     return weights
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from backend.avatar import lexicon as lx
-from backend.avatar.body import ADULT, AXES, body_asset
+from backend.avatar.body import ADULT, AXES, BEYOND, body_asset
 from backend.avatar.look import Look, Worn
 from backend.avatar.outfits import EVERYDAY
 from backend.avatar.sentence import Sentence
@@ -106,7 +106,7 @@ def _sliders(reader: Sentence, notes: list[str]) -> tuple[dict[str, float], dict
             notes.append(f"The words pull {name.replace('_', ' ')} both ways; the body is between them.")
         said[name] = sum(amounts)
         low = 0.0 if name in AXES else -1.0
-        base[name] = min(max(base.get(name, 0.0) + said[name], low), 1.0)
+        base[name] = min(max(base.get(name, 0.0) + said[name], low), BEYOND.get(name, 1.0))
     return base, said
 
 

@@ -93,6 +93,16 @@ def test_bad_sliders_are_named(name, value):
         ASSET.evaluate({name: value})
 
 
+def test_weight_goes_on_in_a_straight_line_past_the_data():
+    middle, end, past = (ASSET.evaluate({"weight": weight}).vertices.astype(np.float64) for weight in (0.5, 1.0, 1.6))
+    # Standing on the floor shifts each by a little; the girth at the belly is free of that.
+    girth = [np.ptp(one[np.abs(one[:, 2] - 0.6 * np.ptp(one[:, 2])) < 0.03][:, 1]) for one in (middle, end, past)]
+    assert girth[2] - girth[1] == pytest.approx(1.2 * (girth[1] - girth[0]), rel=0.15) and girth[2] > girth[1] + 0.005
+    for name, value in (("weight", 1.9), ("belly", 1.7), ("muscle", 1.1)):
+        with pytest.raises(ValueError, match=f"slider {name}"):
+            ASSET.evaluate({name: value})
+
+
 def test_corner_weights_interpolate():
     weights = corner_weights({**ADULT, "age": 0.5})
     assert len(weights) == 288 and weights.sum() == pytest.approx(1) and (weights >= 0).all()
