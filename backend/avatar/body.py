@@ -181,7 +181,7 @@ def corner_weights(sliders: Mapping[str, float]) -> Doubles:
     """(288,) share of each corner of the grid of anchors, sums to 1."""
     weights = np.ones(1)
     for name, anchors in AXES.items():
-        shares = [np.interp(sliders[name], anchors, row) for row in np.eye(len(anchors))]
+        shares = np.array([np.interp(sliders[name], anchors, row) for row in np.eye(len(anchors))])
         if (past := sliders[name] - anchors[-1]) > 0:  # in a straight line through the last two
             step = past / (anchors[-1] - anchors[-2])
             shares[-2], shares[-1] = -step, 1.0 + step
