@@ -8,6 +8,7 @@ about pictures that the prior itself made of the noun are to stay those of the u
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -96,20 +97,20 @@ class LessonStage(Stage[float]):
         return x_t, t, view, target(self.prior.noise, x, noise, t), examples.captions[which]
 
 
-class Student(nn.Module):
+class Student(nn.Module, ABC):
     """What is learned. The parameters are what the optimiser moves."""
 
     def speaking(self) -> AbstractContextManager[None]:
         """While it lasts the prior's network answers as the student."""
         return nullcontext()
 
+    @abstractmethod
     def read(self, captions: Sequence[str]) -> TextEmbedding:
         """Captions to embeddings, on the prior's device."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
         """What goes into the file."""
-        raise NotImplementedError
 
 
 class ChangesStudent(Student):

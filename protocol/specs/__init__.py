@@ -15,14 +15,14 @@ from typing import Any
 from ..errors import UnknownKind
 from .animate import AnimateSpec
 from .avatar import AvatarSpec
-from .base import GUIDES, MAX_INPUT_BYTES, MAX_INPUTS, GeneratingSpec, Input, Spec
+from .base import GUIDES, MAX_INPUT_BYTES, MAX_INPUTS, MAX_PROMPT, MAX_SEED, GeneratingSpec, Input, Spec
 from .edit import EditSpec
 from .inpaint import InpaintSpec
 from .learn import LearnSpec
 from .remove import RemoveSpec
 from .rig import RigSpec
 from .segment import SegmentSpec
-from .text_to_3d import MAX_PROMPT, MAX_SEED, TextTo3DSpec
+from .text_to_3d import TextTo3DSpec
 from .texture import TextureSpec
 from .variations import VariationsSpec
 

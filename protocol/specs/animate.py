@@ -11,8 +11,7 @@ from .. import checks
 from ..arrays import Descriptor
 from ..errors import BadRequest
 from ..motion import MAX_FRAMES, ROOT_MODES
-from .base import Input, Spec
-from .text_to_3d import MAX_PROMPT, MAX_SEED
+from .base import MAX_PROMPT, MAX_SEED, Input, Spec
 
 METHODS = ("auto", "clips", "generators", "candidates", "latent")
 LOOPS = ("auto", "yes", "no")

@@ -8,8 +8,7 @@ from typing import ClassVar
 
 from .. import checks
 from ..errors import BadRequest
-from .base import GUIDES, GeneratingSpec, Input
-from .text_to_3d import MAX_PROMPT, MAX_SEED
+from .base import GUIDES, MAX_PROMPT, GeneratingSpec, Input
 
 LOWEST_METRES, TALLEST_METRES = 0.5, 2.6  # of a person: a newborn, and taller than anybody was
 LONGEST_SECONDS = 60.0
@@ -32,6 +31,7 @@ class AvatarSpec(GeneratingSpec):
     """
 
     kind: ClassVar[str] = "avatar"
+    WHAT_TO_SAY: ClassVar[str] = "Say in a few words who to make."
     INPUTS: ClassVar[tuple[Input, ...]] = GUIDES
 
     prompt: str
@@ -49,13 +49,6 @@ class AvatarSpec(GeneratingSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.text(MAX_PROMPT, printable=True)(self.prompt, "prompt")
-        if not self.prompt.strip():
-            raise BadRequest("The prompt is empty.", path="prompt", hint="Say in a few words who to make.")
-        checks.text(MAX_PROMPT, printable=True)(self.negative_prompt, "negative_prompt")
-        checks.text(32, pattern="[a-z][a-z0-9_-]*")(self.preset, "preset")
-        checks.text(1024, printable=True)(self.prior, "prior")
-        checks.optional(checks.integer(0, MAX_SEED))(self.seed, "seed")
         object.__setattr__(self, "height_metres", checks.number(0.0, TALLEST_METRES)(self.height_metres,
                                                                                      "height_metres"))
         if 0.0 < self.height_metres < LOWEST_METRES:
@@ -67,14 +60,6 @@ class AvatarSpec(GeneratingSpec):
         checks.text(MAX_PROMPT, printable=True)(self.motion, "motion")
         object.__setattr__(self, "seconds", checks.number(0.5, LONGEST_SECONDS)(self.seconds, "seconds"))
         object.__setattr__(self, "fps", checks.number(1.0, 120.0)(self.fps, "fps"))
-        checks.integer(0, 8192)(self.texture_size, "texture_size")
-        if 0 < self.texture_size < 64:
-            raise BadRequest(
-                f"texture_size is {self.texture_size}, expected 64 to 8192 pixels, or 0 for the preset's own.",
-                path="texture_size",
-            )
-        object.__setattr__(self, "effort", checks.number(0.005, 10.0)(self.effort, "effort"))
-        checks.text(63, printable=True)(self.name, "name")
 
     @property
     def title(self) -> str:

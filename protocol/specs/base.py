@@ -15,6 +15,8 @@ from .. import checks
 from ..arrays import Descriptor
 from ..errors import BadRequest, TooLarge
 
+MAX_PROMPT = 2000  # characters; a text encoder of a diffusion prior reads 77 to 512 tokens
+MAX_SEED = 2**63 - 1
 MAX_INPUTS = 64  # arrays of one job
 MAX_INPUT_BYTES = 4 << 30  # of all inputs of one job (protocol reference, section 15)
 MAX_IDENTITY_BYTES = 1 << 30  # low-rank changes of rank 64 for Stable Diffusion XL have 0.7 GB
@@ -104,20 +106,50 @@ class Spec:
             )
 
 
+COMMON: dict[str, checks.Check] = {
+    "prompt": checks.text(MAX_PROMPT, printable=True), "negative_prompt": checks.text(MAX_PROMPT, printable=True),
+    "preset": checks.text(32, pattern="[a-z][a-z0-9_-]*"), "prior": checks.text(1024, printable=True),
+    "seed": checks.optional(checks.integer(0, MAX_SEED)), "texture_size": checks.integer(0, 8192),
+    "name": checks.text(63, printable=True),
+}
+NUMBERS: dict[str, checks.Check] = {  # stored as float, whatever came in
+    "identity_scale": checks.number(0.0, 2.0), "style_scale": checks.number(0.0, 2.0),
+    "effort": checks.number(0.005, 10.0),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class GeneratingSpec(Spec):
     """Base of the kinds that make something from a prompt; their `INPUTS` end with `*GUIDES`.
+
+    What all of them ask for in the same way is checked here, where a kind has the field: prompt and negative_prompt,
+    preset, prior, seed, texture_size, effort, name. WHAT_TO_SAY: the hint for an empty prompt, empty where a kind can
+    do without one.
 
     identity_scale: 0 to 2, how much the learned words that go in (`identity_0` ...) have to say; 0 is as if they were
     not there. style_scale: 0 to 2, the same of `style_picture`.
     """
 
+    WHAT_TO_SAY: ClassVar[str] = "Say in a few words what to make."
+
     identity_scale: float = 1.0
     style_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("identity_scale", "style_scale"):
-            object.__setattr__(self, name, checks.number(0.0, 2.0)(getattr(self, name), name))
+        for one in fields(self):
+            if one.name in COMMON:
+                COMMON[one.name](getattr(self, one.name), one.name)
+        for name, numbers in NUMBERS.items():
+            if hasattr(self, name):
+                object.__setattr__(self, name, numbers(getattr(self, name), name))
+        if self.WHAT_TO_SAY and not getattr(self, "prompt", "").strip():
+            raise BadRequest("The prompt is empty.", path="prompt", hint=self.WHAT_TO_SAY)
+        size = getattr(self, "texture_size", 0)
+        if 0 < size < 64:
+            raise BadRequest(
+                f"texture_size is {size}, expected 64 to 8192 pixels, or 0 to leave it to the worker.",
+                path="texture_size",
+            )
 
 
 GUIDES = (

@@ -11,7 +11,6 @@ from .. import checks
 from ..arrays import Descriptor
 from ..errors import BadRequest
 from .base import GUIDES, GeneratingSpec, Input
-from .text_to_3d import MAX_PROMPT, MAX_SEED
 from .texture import MAX_PICTURE_BYTES, MAX_VIEWS
 
 VERBS = ("remove", "fill", "replace")
@@ -47,6 +46,7 @@ class InpaintSpec(GeneratingSpec):
     """
 
     kind: ClassVar[str] = "inpaint"
+    WHAT_TO_SAY: ClassVar[str] = ""
     INPUTS: ClassVar[tuple[Input, ...]] = (
         Input("vertices", ("<f4",), (None, 3), required=False),
         Input("faces", ("<i4",), (None, 3), required=False),
@@ -80,14 +80,9 @@ class InpaintSpec(GeneratingSpec):
     def __post_init__(self) -> None:
         super().__post_init__()
         checks.one_of(*VERBS)(self.verb, "verb")
-        checks.text(MAX_PROMPT, printable=True)(self.prompt, "prompt")
         if self.verb != "remove" and not self.prompt.strip():
             raise BadRequest(f"To {self.verb} needs a prompt.", path="prompt",
                              hint="Say in a few words what it should look like, or set the verb to remove.")
-        checks.text(MAX_PROMPT, printable=True)(self.negative_prompt, "negative_prompt")
-        checks.text(32, pattern="[a-z][a-z0-9_-]*")(self.preset, "preset")
-        checks.text(1024, printable=True)(self.prior, "prior")
-        checks.optional(checks.integer(0, MAX_SEED))(self.seed, "seed")
         checks.one_of(*INPAINT_ENGINES)(self.engine, "engine")
         if self.engine == "classical" and self.prompt.strip():
             raise BadRequest("The classical engine knows no words, and there is a prompt.", path="engine",
@@ -102,8 +97,6 @@ class InpaintSpec(GeneratingSpec):
         checks.integer(0, MAX_GROWTH)(self.feather, "feather")
         object.__setattr__(self, "strength", checks.number(0.05, 1.0)(self.strength, "strength"))
         checks.integer(0, MAX_VIEWS)(self.at_once, "at_once")
-        object.__setattr__(self, "effort", checks.number(0.005, 10.0)(self.effort, "effort"))
-        checks.text(63, printable=True)(self.name, "name")
 
     @property
     def title(self) -> str:

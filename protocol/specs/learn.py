@@ -10,8 +10,7 @@ from typing import ClassVar
 from .. import checks
 from ..arrays import Descriptor
 from ..errors import BadRequest
-from .base import Input, Spec
-from .text_to_3d import MAX_SEED
+from .base import MAX_SEED, Input, Spec
 from .texture import MAX_PICTURE_BYTES
 
 METHODS = ("lora", "textual_inversion")

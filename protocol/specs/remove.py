@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .. import checks
-from .base import Input, Spec
-from .text_to_3d import MAX_SEED
+from .base import MAX_SEED, Input, Spec
 from .texture import MAX_PICTURE_BYTES
 
 CLOSINGS = ("auto", "flat", "tangent", "curved")

@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .. import checks
-from ..errors import BadRequest
 from .base import GUIDES, GeneratingSpec, Input
-
-MAX_PROMPT = 2000  # characters; a text encoder of a diffusion prior reads 77 to 512 tokens
-MAX_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -47,22 +43,7 @@ class TextTo3DSpec(GeneratingSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.text(MAX_PROMPT, printable=True)(self.prompt, "prompt")
-        if not self.prompt.strip():
-            raise BadRequest("The prompt is empty.", path="prompt", hint="Say in a few words what to make.")
-        checks.text(MAX_PROMPT, printable=True)(self.negative_prompt, "negative_prompt")
-        checks.text(32, pattern="[a-z][a-z0-9_-]*")(self.preset, "preset")
-        checks.text(1024, printable=True)(self.prior, "prior")
-        checks.optional(checks.integer(0, MAX_SEED))(self.seed, "seed")
         object.__setattr__(self, "size_metres", checks.number(0.001, 1000.0)(self.size_metres, "size_metres"))
-        checks.integer(0, 8192)(self.texture_size, "texture_size")
-        if 0 < self.texture_size < 64:
-            raise BadRequest(
-                f"texture_size is {self.texture_size}, expected 64 to 8192 pixels, or 0 for the preset's own.",
-                path="texture_size",
-            )
-        object.__setattr__(self, "effort", checks.number(0.005, 10.0)(self.effort, "effort"))
-        checks.text(63, printable=True)(self.name, "name")
         checks.integer(1, 16)(self.gpus, "gpus")
 
     @property

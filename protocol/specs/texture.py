@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .. import checks
-from ..errors import BadRequest
 from .base import GUIDES, GeneratingSpec, Input
-from .text_to_3d import MAX_PROMPT, MAX_SEED
 
 ENGINES = ("views", "distillation")
 RIGS = ("turntable", "coverage", "cameras")
@@ -40,6 +38,7 @@ class TextureSpec(GeneratingSpec):
     """
 
     kind: ClassVar[str] = "texture"
+    WHAT_TO_SAY: ClassVar[str] = "Say in a few words what it should look like."
     INPUTS: ClassVar[tuple[Input, ...]] = (
         Input("vertices", ("<f4",), (None, 3)),
         Input("faces", ("<i4",), (None, 3)),
@@ -69,27 +68,12 @@ class TextureSpec(GeneratingSpec):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.text(MAX_PROMPT, printable=True)(self.prompt, "prompt")
-        if not self.prompt.strip():
-            raise BadRequest("The prompt is empty.", path="prompt", hint="Say in a few words what it should look like.")
-        checks.text(MAX_PROMPT, printable=True)(self.negative_prompt, "negative_prompt")
-        checks.text(32, pattern="[a-z][a-z0-9_-]*")(self.preset, "preset")
-        checks.text(1024, printable=True)(self.prior, "prior")
-        checks.optional(checks.integer(0, MAX_SEED))(self.seed, "seed")
         checks.one_of(*ENGINES)(self.engine, "engine")
         checks.one_of(*RIGS)(self.rig, "rig")
         checks.integer(0, MAX_VIEWS)(self.views, "views")
         object.__setattr__(self, "strength", checks.number(0.05, 1.0)(self.strength, "strength"))
         checks.one_of(*UV_CHOICES)(self.uvs, "uvs")
         checks.integer(0, MAX_VIEWS)(self.at_once, "at_once")
-        checks.integer(0, 8192)(self.texture_size, "texture_size")
-        if 0 < self.texture_size < 64:
-            raise BadRequest(
-                f"texture_size is {self.texture_size}, expected 64 to 8192 pixels, or 0 to leave it to the worker.",
-                path="texture_size",
-            )
-        object.__setattr__(self, "effort", checks.number(0.005, 10.0)(self.effort, "effort"))
-        checks.text(63, printable=True)(self.name, "name")
         checks.text(1024, printable=True)(self.maps, "maps")
 
     @property

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from .. import checks
 from ..errors import BadRequest
-from .text_to_3d import MAX_SEED, TextTo3DSpec
+from .base import MAX_SEED
+from .text_to_3d import TextTo3DSpec
 
 FEWEST, MOST = 2, 8
 PREFIX = "v{index}_"  # of a variation's arrays

@@ -15,7 +15,7 @@ from backend.jobs.context import JobContext, TerminalContext
 from backend.jobs.variations import GAP, variations
 from protocol.errors import BadRequest, Cancelled
 from protocol.specs import VariationsSpec, spec_from_map
-from protocol.specs.text_to_3d import MAX_SEED
+from protocol.specs.base import MAX_SEED
 from protocol.specs.variations import names_of
 
 CACHE: dict[str, object] = {}
