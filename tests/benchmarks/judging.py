@@ -30,7 +30,7 @@ AGREEMENT_ELEVATION = 20.0
 AGREEMENT_PIXELS = 64
 
 # The judge's views, azimuth and elevation in degrees: between the main views, and half of them from above 50 degrees,
-# which no preset's cameras reach (see the `elevation` ranges in `backend/jobs/presets.py`).
+# which no preset's cameras reach (see the `elevation` ranges in `backend/jobs/presets`).
 JUDGE_VIEWS = tuple((22.5 + 45.0 * step, 12.0 if step % 2 == 0 else 55.0) for step in range(8))
 JUDGE_PIXELS = 96
 JUDGE_GROUNDS = (0.75, 0.45)
