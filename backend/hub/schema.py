@@ -86,6 +86,11 @@ CREATE TRIGGER audit_adds BEFORE INSERT ON audit WHEN EXISTS(SELECT 1 FROM audit
     BEGIN SELECT RAISE(ABORT, 'the audit log only grows'); END;
 CREATE INDEX jobs_by_user_and_state ON jobs(user, state);
 """,
+    # 7: whether a submission is one that is there already is read off its spec and inputs, which a new field with a
+    # default does not change; the digest of them did change, and refused what a side had sent before it was updated.
+    """
+ALTER TABLE jobs DROP COLUMN digest;
+""",
 )
 
 

@@ -8,11 +8,10 @@ power cut. A change of state is one transaction guarded by the state and the fen
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from backend.hub.states import FINAL, NEED_BLOBS, QUEUED, JobState
 from protocol.arrays import Descriptor
 from protocol.errors import KeyConflict, LeaseLost, MaquetteError, OutOfSpace, UnknownJob
 from protocol.messages import Event, JobSummary
+from protocol.specs import KINDS
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,10 @@ class Store:
         Raises KeyConflict when the id is taken by another request or another user.
         """
         packed = msgpack.packb(spec)
-        digest = request_digest(kind, spec, inputs)
-        row = self._db.execute("SELECT user, digest FROM jobs WHERE id=?", (job,)).fetchone()
-        if row is not None:
-            if row != (user, digest):
+        if self.has(job):
+            old = self.job(job)
+            same = (old.user, old.kind) == (user, kind) and same_spec(kind, old.spec, msgpack.unpackb(packed))
+            if not same or _by_name(self.inputs(job)) != _by_name(inputs):
                 raise KeyConflict(
                     "This submit key was already used for another request.", hint="Submit under a new key."
                 )
@@ -149,9 +149,9 @@ class Store:
         state = QUEUED if all(arrived.values()) else NEED_BLOBS
         with self.transaction() as db:
             db.execute(
-                "INSERT INTO jobs(id, user, kind, spec, digest, title, state, created, updated, priority, rank, ttl) "
-                "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(number), 0) + 1 FROM jobs), ?)",
-                (job, user, kind, packed, digest, title, state, now, now, priority, ttl),
+                "INSERT INTO jobs(id, user, kind, spec, title, state, created, updated, priority, rank, ttl) "
+                "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT coalesce(max(number), 0) + 1 FROM jobs), ?)",
+                (job, user, kind, packed, title, state, now, now, priority, ttl),
             )
             db.executemany("INSERT INTO inputs VALUES(?, ?, ?, ?, ?, ?)", [
                 (job, one.name, place, one.hash, msgpack.packb(one.to_map()), arrived[one.hash])
@@ -335,11 +335,23 @@ class Store:
         db.execute("INSERT INTO events VALUES(?, ?, ?, ?)", (job, seq, now, packed))
 
 
-def request_digest(kind: str, spec: dict[str, Any], inputs: Sequence[Descriptor]) -> bytes:
-    """What two submissions under one id must share: the kind, the spec, and the inputs by hash and shape."""
-    parts = [msgpack.packb(dict(sorted(spec.items())))]
-    parts += [msgpack.packb(one.to_map()) for one in sorted(inputs, key=lambda one: one.name)]
-    return hashlib.sha256(kind.encode() + b"\0" + b"".join(parts)).digest()
+def same_spec(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether two maps of a kind ask for the same, though other versions may have written them.
+
+    A field that one of them does not have stands at its default there; one that the kind no longer has does not count.
+    Maps of a kind that is not known here must be equal.
+    """
+    if kind not in KINDS:
+        return old == new
+    for one in fields(KINDS[kind]):
+        default = one.default if one.default_factory is MISSING else one.default_factory()
+        if old.get(one.name, default) != new.get(one.name, default):
+            return False
+    return True
+
+
+def _by_name(inputs: Sequence[Descriptor]) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
+    return {one.name: (one.dtype, one.shape, one.hash) for one in inputs}
 
 
 _COLUMNS = (

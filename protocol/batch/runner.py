@@ -6,8 +6,6 @@ No files, no Blender, no terminal: what to do with a result and how to show prog
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import time
 from collections import deque
@@ -27,6 +25,7 @@ from ..errors import (
 )
 from ..specs import Spec
 from ..updates import ConnectionChanged, ConnectionState, JobFailed, JobFinished, JobProgress, JobWarning, Result
+from .asked import mark
 from .ledger import CANCELLED, DONE, FAILED, OPEN, Ledger
 from .manifest import Row, seed_after
 
@@ -76,8 +75,7 @@ class _Running:
 
 def digest(row: Row) -> str:
     """Changes when what a row asks for does."""
-    asked = [row.spec.kind, row.spec.to_map(), *([dict(row.inputs), row.stamp] if row.inputs else [])]
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:16]
+    return mark(row.spec, *([dict(row.inputs), row.stamp] if row.inputs else []))[:16]
 
 
 def plan(rows: Iterable[Row], ledger: Ledger, kept: Callable[[Row, str], bool], only_failed: bool = False
