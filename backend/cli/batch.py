@@ -55,7 +55,7 @@ KEPT = "results"
               help="File with the pairing string of a studio's hub (mode 0600), to use that one.")
 def batch(file: Path, out: Path | None, state: Path | None, settings: tuple[str, ...], limit: int, only_failed: bool,
           dry_run: bool, blender: str, data: Path | None, alone: bool, hub: Path | None) -> None:
-    """Run all jobs of FILE (.yaml, .yml or .csv); started again, it goes on where it was.
+    """Run all jobs of FILE (.yaml, .json or .csv); started again, it goes on where it was.
 
     Exit code 0: all done; 1: some failed; 2: FILE or an option is wrong; 3: no hub; 130: interrupted.
     """

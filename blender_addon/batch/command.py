@@ -21,11 +21,12 @@ from typing import Any
 import bpy
 import numpy as np
 
-from .. import link, wire
+from .. import identities, link, wire
 from . import assemble
 from .inputs import Inputs
 
 manifest, ledger, runner = wire.load("batch.manifest"), wire.load("batch.ledger"), wire.load("batch.runner")
+shelf, names_of = wire.load("batch.shelf"), wire.load("specs.variations").names_of
 
 CONNECT_S = 90.0
 """A hub that is started has to load its packages first."""
@@ -34,6 +35,8 @@ AS_THEY_ARE = {
     "identity": "identity.safetensors",
 }
 """Arrays that are files."""
+IN_SCENE = {"vertices", "base_colour", "joint_heads", "motion_rotations"}
+"""Arrays that change what stands in a scene: with any of these a model.glb is written."""
 IN_GLB = ("vertices", "faces", "uvs", "normals", "edges", "corner_edges")
 
 
@@ -42,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="maquette", description="Maquette without a window.")
     commands = parser.add_subparsers(dest="command", required=True)
     batch = commands.add_parser("batch", help="run all jobs of a manifest")
-    batch.add_argument("file", type=Path, help=".yaml, .yml or .csv")
+    batch.add_argument("file", type=Path, help=".yaml, .json or .csv")
     batch.add_argument("--out", type=Path, help="folder for the files; default: beside FILE, with its name")
     batch.add_argument("--state", type=Path, help="folder of the log; default: .batch inside --out")
     batch.add_argument("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE")
@@ -165,81 +168,76 @@ def connected() -> LinkDesk:
     return LinkDesk(current)
 
 
-class Store:
-    """Where a batch keeps things. out: the files that were asked for. state: log and raw results. given: what went
-    in."""
+class Store(shelf.Shelf):  # type: ignore[name-defined,misc]
+    """Where a batch keeps things. given: what went in."""
 
     def __init__(self, out: Path, state: Path, given: Inputs) -> None:
-        self.out, self.state, self._given = out, state, given
-
-    def _raw(self, key: str) -> Path:
-        return self.state / "results" / f"{key}.npz"
-
-    def kept(self, row: Any, key: str) -> bool:
-        there = (self.out / row.out / "report.json").is_file()
-        return there and (not row.blend or self._raw(key).is_file())
+        super().__init__(out, state)
+        self._given = given
 
     def save(self, row: Any, key: str, result: Any) -> list[str]:
-        """Write a result's files. The report comes last: it says that the rest is whole."""
+        """Write a result's files; several results in one (`variations`) get a folder each: 1, 2, ... The report comes
+        last: it says that the rest is whole."""
         folder = self.out / row.out
-        raw = self._raw(key)
         result = self._given.completed(row, result)
-        names = []
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            raw.parent.mkdir(parents=True, exist_ok=True)
-            temporary = raw.with_suffix(".part")
-            with temporary.open("wb") as file:
-                np.savez(file, **result.arrays)
-            os.replace(temporary, raw)
-            for array, name in AS_THEY_ARE.items():
-                if array in result.arrays:
-                    (folder / name).write_bytes(result.arrays[array].tobytes())
-                    names.append(name)
-            if "vertices" in result.arrays and "faces" in result.arrays:
-                assemble.write_glb(folder / "model.glb", self._described(row, key))
-                names.append("model.glb")
-            rest = {one: array for one, array in result.arrays.items() if one not in AS_THEY_ARE and one not in IN_GLB}
-            if rest:
-                np.savez(folder / "arrays.npz", **rest)
-                names.append("arrays.npz")
-            report = {**result.report, "batch": {"row": row.id, "key": key}}
-            (folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")
+            self.keep(key, result.arrays, *self._given.kept(row))
+            whole = self.entry(row, key) | {"place": None}
+            several = result.report.get("variations")
+            if isinstance(several, list) and several:
+                names = []
+                for index, report in enumerate(several):
+                    part = folder / str(index + 1)
+                    part.mkdir(exist_ok=True)
+                    arrays = {short: result.arrays[long] for short, long in names_of(index, list(result.arrays)).items()}
+                    scratch = self.state / "part.npz"
+                    np.savez(scratch, **arrays)
+                    entry = whole | {"kind": "text_to_3d", "arrays": str(scratch)}
+                    names += [f"{index + 1}/{name}" for name in self._write(part, entry, arrays, dict(report))]
+                    scratch.unlink()
+                    _write_report(part, report)
+            else:
+                names = self._write(folder, whole, result.arrays, result.report)
+            if row.spec.kind == "learn":  # the next prompt may say the word
+                identities.mine().keep(result.arrays["identity"].tobytes())
+            _write_report(folder, {**result.report, "batch": {"row": row.id, "key": key}})
             if not row.blend:
-                raw.unlink()
-        except OSError as problem:
-            raise wire.errors.OutOfSpace(
-                f"The result could not be written to {folder}: {problem.strerror}."
-            ) from problem
+                self.drop(key)
+        except (OSError, identities.BrokenIdentity) as problem:
+            raise wire.errors.OutOfSpace(f"The result could not be written to {folder}: {problem}.") from problem
         return [f"{row.out}/{name}" for name in (*names, "report.json")]
 
-    def _described(self, row: Any, key: str) -> dict[str, Any]:
-        report = self.out / row.out / "report.json"
-        return {
-            "arrays": str(self._raw(key)), "report": str(report) if report.is_file() else "", "job": key,
-            "prompt": str(getattr(row.spec, "prompt", "") or row.title), "name": str(getattr(row.spec, "name", "")),
-            "place": row.place,
-        }
-
-    def _stands(self, key: str) -> bool:
-        """Is a raw result a mesh, that can stand in a .blend?"""
-        with np.load(self._raw(key), allow_pickle=False) as stored:
-            return "vertices" in stored.files and "faces" in stored.files
+    def _write(
+        self, folder: Path, entry: dict[str, Any], arrays: dict[str, np.ndarray], report: dict[str, Any]
+    ) -> list[str]:
+        """All files of one result but its report; gives their names."""
+        names = []
+        if not IN_SCENE.isdisjoint(arrays):
+            scratch = self.state / "report.json"
+            scratch.write_text(json.dumps(report), encoding="utf-8")
+            if assemble.write_glb(folder / "model.glb", entry | {"report": str(scratch)}):
+                names.append("model.glb")
+            scratch.unlink()
+        for array, name in AS_THEY_ARE.items():
+            if array in arrays:
+                (folder / name).write_bytes(arrays[array].tobytes())
+                names.append(name)
+        rest = {one: array for one, array in arrays.items() if one not in AS_THEY_ARE and one not in IN_GLB}
+        if rest:
+            np.savez(folder / "arrays.npz", **rest)
+            names.append("arrays.npz")
+        return names
 
     def write_blends(self, outcomes: Sequence[Any], log: Any) -> None:
         """Write each .blend that has a new object in it, or is missing."""
-        groups: dict[str, list[Any]] = {}
-        for one in outcomes:
-            if one.row.blend and one.state in ("done", "skipped") and self._stands(one.key):
-                groups.setdefault(one.row.blend, []).append(one)
-        for name, group in groups.items():
-            path = self.out / name
-            if path.exists() and all(one.state == "skipped" for one in group):
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            plan = self.state / "plan.json"
-            objects = [self._described(one.row, one.key) for one in group]
-            plan.write_text(json.dumps({"file": str(path), "objects": objects}), encoding="utf-8")
-            assemble.main(str(plan))
-            plan.unlink()
-            log.write("blend", file=str(path), objects=len(objects))
+        for path, plan in self.plans(outcomes):
+            file = self.state / "plan.json"
+            file.write_text(json.dumps(plan), encoding="utf-8")
+            assemble.main(str(file))
+            file.unlink()
+            log.write("blend", file=str(path), objects=len(plan["objects"]))
+
+
+def _write_report(folder: Path, report: dict[str, Any]) -> None:
+    (folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A manifest -> the rows of a batch: YAML with `defaults` and `jobs`, or a CSV table with names in its first line.
+"""A manifest -> the rows of a batch: YAML or JSON with `defaults` and `jobs`, or a CSV table, names in its first line.
 
 Every row is a spec with what a batch adds to it: where its files go, which .blend it stands in, how often it is tried.
 Names of folders are patterns such as `{index:03}_{prompt}`; whatever goes into them is made safe for a file's name.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import hashlib
 import io
 import json
 import re
@@ -22,11 +23,11 @@ from .. import checks
 from ..errors import BadRequest, MaquetteError
 from ..specs import KINDS, MAX_SEED, Spec, spec_from_map
 from . import inputs, plain_yaml
-from .asked import mark
 
 DEFAULT_OUT = "{index:03}_{name}"
 MAX_ROWS = 100_000
 MAX_REPEAT = 1000
+SHOWN = 20  # wrong rows that an error tells one by one
 NAME_LIMIT = 60  # characters of a value inside a file's name
 
 
@@ -75,40 +76,36 @@ def load(path: Path, settings: Sequence[str] = ()) -> list[Row]:
         raise BadRequest(f"{path.name} is not UTF-8 text (byte {problem.start}).", path="manifest") from problem
     except OSError as problem:
         raise BadRequest(f"{path} cannot be read: {problem.strerror}.", path="manifest") from problem
-    if path.suffix.lower() in (".yaml", ".yml"):
+    if path.suffix.lower() in (".yaml", ".yml", ".json"):  # JSON is YAML
         defaults, entries = _from_yaml(text)
     elif path.suffix.lower() == ".csv":
         defaults, entries = {}, _from_csv(text)
     else:
-        raise BadRequest(f"{path.name} is no manifest.", path="manifest", hint="Its name ends in .yaml, .yml or .csv.")
-    found = rows(entries, {**defaults, **dict(_setting(one) for one in settings)})
-    return [_with_files(row, path.parent) for row in found]
+        raise BadRequest(f"{path.name} is no manifest.", path="manifest",
+                         hint="Its name ends in .yaml, .yml, .json or .csv.")
+    return rows(entries, {**defaults, **dict(_setting(one) for one in settings)}, path.parent)
 
 
-def _with_files(row: Row, folder: Path) -> Row:
-    """The row with its files found, wherever the batch is started from."""
-    if not row.inputs:
-        return row
-    try:
-        found, stamp = inputs.located(row.inputs, folder)
-    except BadRequest as problem:
-        raise BadRequest(f"Job {row.number}: {problem.message}", path=problem.path) from problem
-    return replace(row, inputs=found, stamp=stamp)
-
-
-def rows(entries: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any]) -> list[Row]:
-    """Entries and what goes for all of them -> rows."""
+def rows(entries: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any], folder: Path | None = None) -> list[Row]:
+    """Entries and what goes for all of them -> rows. folder: their files are relative to it; None leaves them as they
+    are. Raises BadRequest that names everything that is wrong, so that a long manifest is put right at once."""
     found: list[Row] = []
     seen: dict[str, int] = {}
+    wrong: list[tuple[int, MaquetteError]] = []
     for position, entry in enumerate(entries, 1):
         try:
             for one in _repeated({**defaults, **entry}):
-                found.append(_row(len(found) + 1, one, seen))
-                if len(found) > MAX_ROWS:
-                    raise BadRequest(f"A batch has at most {MAX_ROWS:,} jobs.", path="jobs")
+                row = _row(len(found) + 1, one, seen)
+                if row.inputs and folder is not None:
+                    located, stamp = inputs.located(row.inputs, folder)
+                    row = replace(row, inputs=located, stamp=stamp)
+                found.append(row)
         except MaquetteError as problem:
-            raise BadRequest(f"Job {position}: {problem.message}", hint=problem.hint,
-                             path=str(problem.detail.get("path", ""))) from problem
+            wrong.append((position, problem))
+        if len(found) > MAX_ROWS:
+            raise BadRequest(f"A batch has at most {MAX_ROWS:,} jobs.", path="jobs")
+    if wrong:
+        raise _all_that_is_wrong(wrong)
     if not found:
         raise BadRequest("The manifest has no jobs.", path="jobs")
     folders: dict[str, Row] = {}
@@ -120,6 +117,18 @@ def rows(entries: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any]) -> l
                 hint="Put {index}, {seed} or {name} into the pattern of `out`.",
             )
     return found
+
+
+def _all_that_is_wrong(wrong: Sequence[tuple[int, MaquetteError]]) -> BadRequest:
+    """One error for all rows that are wrong; where it is one, with its hint."""
+    position, first = wrong[0]
+    path = str(first.detail.get("path", ""))
+    if len(wrong) == 1:
+        return BadRequest(f"Job {position}: {first.message}", hint=first.hint, path=path)
+    lines = [f"Job {position}: {' '.join(filter(None, (one.message, one.hint)))}" for position, one in wrong[:SHOWN]]
+    lines += [f"and {len(wrong) - SHOWN:,} more"] * (len(wrong) > SHOWN)
+    return BadRequest("\n  ".join([f"{len(wrong):,} jobs are wrong, nothing was started.", *lines]), path=path,
+                      detail={"jobs": [position for position, _ in wrong]})
 
 
 def _from_yaml(text: str) -> tuple[dict[str, Any], list[Mapping[str, Any]]]:
@@ -236,7 +245,9 @@ def _checked(name: str, value: Any, low: int, high: int) -> int:
 
 def _identity(spec: Spec, given: Mapping[str, str]) -> str:
     """What a row is called that has no id: by what it asks for."""
-    return mark(spec, *([dict(given)] if given else []))[:12]
+    asked = [spec.kind, spec.to_map(), *([dict(given)] if given else [])]
+    whole = json.dumps(asked, sort_keys=True, default=str)
+    return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
 
 def _typed(name: str, value: Any, wanted: str) -> Any:

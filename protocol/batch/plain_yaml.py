@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of YAML that people write by hand, read without surprises; Blender's Python brings no YAML of its own.
+"""The part of YAML that people and programs write, read without surprises; Blender's Python brings no YAML of its own.
 
-Block and flow lists and maps, plain, quoted and block scalars (`|`, `>`), comments. Scalars follow YAML 1.2's core
-schema: `no` is a word, not false. Anchors, tags, several documents and keys given twice are refused with their line.
+Block and flow lists and maps, plain, quoted and block scalars (`|`, `>`), comments; text and brackets may go on over
+several lines, so that what PyYAML and json.dump write is read too. Scalars follow YAML 1.2's core schema: `no` is a
+word, not false. Anchors, tags, several documents and keys given twice are refused with their line.
 """
 
 from __future__ import annotations
@@ -12,11 +13,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import BadRequest
+from . import yaml_text
+from .yaml_text import scalar
 
-_INTEGER = re.compile(r"[-+]?[0-9]+")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+__all__ = ["load", "scalar"]
+
 _KEY = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*'|[^\s\[\]{},#&*!|>'"%@`?-][^#:]*?|-[^\s:][^:]*?) *:(?= |$)""")
-_ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\", "/": "/", "0": "\0", "r": "\r"}
+_FLOW_KEY = re.compile(r"""("(?:[^"\\]|\\.)*"|'(?:[^']|'')*') *:""")  # of JSON, which wants no space behind it
+_ESCAPES = {
+    "n": "\n", "t": "\t", '"': '"', "\\": "\\", "/": "/", "0": "\0", "r": "\r", "a": "\a", "b": "\b", "v": "\v",
+    "f": "\f", "e": "\x1b", " ": " ", "_": "\xa0", "N": "\x85", "L": "\u2028", "P": "\u2029",
+}
+_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
 _DEPTH = 20
 
 
@@ -25,21 +33,6 @@ def load(text: str) -> Any:
     if text.startswith("\ufeff"):
         text = text[1:]
     return _Reader(text).document()
-
-
-def scalar(text: str) -> Any:
-    """A plain scalar: null, true, false, a whole number, a number, or the text itself."""
-    if text in ("", "~", "null", "Null", "NULL"):
-        return None
-    if text in ("true", "True", "TRUE"):
-        return True
-    if text in ("false", "False", "FALSE"):
-        return False
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    return text
 
 
 @dataclass(frozen=True)
@@ -56,7 +49,7 @@ class _Reader:
         self._lines: list[_Line] = []
         self._at = 0
         for number, raw in enumerate(self._raw, 1):
-            content = _without_comment(raw).rstrip(" \t")
+            content = yaml_text.without_comment(raw).rstrip(" \t")
             indent = len(content) - len(content.lstrip(" "))
             if content.lstrip(" ").startswith("\t"):
                 raise _problem(number, "is indented with a tab; YAML wants spaces")
@@ -68,7 +61,7 @@ class _Reader:
         line = self._next()
         if line is None:
             return None
-        value = self._block(line.indent, 0)
+        value = self._block(line.indent, -1, 0)
         left = self._next()
         if left is not None:
             several = left.text in ("---", "...")
@@ -81,7 +74,8 @@ class _Reader:
             self._at += 1
         return self._lines[self._at] if self._at < len(self._lines) else None
 
-    def _block(self, indent: int, depth: int) -> Any:
+    def _block(self, indent: int, outer: int, depth: int) -> Any:
+        """What begins in column `indent`, inside of something that begins in column `outer`."""
         line = self._next()
         assert line is not None
         if depth > _DEPTH:
@@ -91,7 +85,7 @@ class _Reader:
         if _KEY.match(line.text):
             return self._map(indent, depth)
         self._at += 1
-        return self._value(line, line.text, depth)
+        return self._value(line, line.text, outer, depth)
 
     def _list(self, indent: int, depth: int) -> list[Any]:
         values: list[Any] = []
@@ -100,11 +94,11 @@ class _Reader:
             if not rest:
                 self._at += 1
                 below = self._next()
-                values.append(self._block(below.indent, depth + 1) if below and below.indent > indent else None)
+                values.append(self._block(below.indent, indent, depth + 1) if below and below.indent > indent else None)
             else:  # what stands after the dash goes on as a block that begins in its column
                 column = indent + len(line.text) - len(rest)
                 self._lines[self._at] = _Line(line.number, column, rest, line.raw)
-                values.append(self._block(column, depth + 1))
+                values.append(self._block(column, indent, depth + 1))
         self._expect_end(indent)
         return values
 
@@ -120,13 +114,13 @@ class _Reader:
             self._at += 1
             rest = line.text[match.end():].strip(" ")
             if rest:
-                values[key] = self._value(line, rest, depth)
+                values[key] = self._value(line, rest, indent, depth)
                 continue
             below = self._next()
             deeper = below is not None and (
                 below.indent > indent or below.indent == indent and (below.text + " ").startswith("- ")
             )
-            values[key] = self._block(below.indent, depth + 1) if below is not None and deeper else None
+            values[key] = self._block(below.indent, indent, depth + 1) if below is not None and deeper else None
         self._expect_end(indent)
         return values
 
@@ -135,26 +129,79 @@ class _Reader:
         if line is not None and line.indent > indent:
             raise _problem(line.number, "is indented more than what it belongs to")
 
-    def _value(self, line: _Line, text: str, depth: int) -> Any:
-        if text[0] in "&*!":
-            raise _problem(line.number, f"begins with {text[0]!r}: anchors, aliases and tags are not supported")
+    def _value(self, line: _Line, text: str, outer: int, depth: int) -> Any:
+        """A value that begins with `text` and goes on over the lines that are indented more than `outer`."""
         if text[0] in "|>":
             return self._literal(line, text)
         if text[0] in "[{":
+            text = self._whole_brackets(line, text, outer)
             value, end = self._flow(line, text, 0, depth)
             if text[end:].strip():
                 raise _problem(line.number, f"has {text[end:].strip()!r} after the closing bracket")
             return value
         if text[0] in "\"'":
-            return self._quoted(line, text)
+            return self._quoted(line, self._whole_quote(line, text, outer))
+        parts = [text]
+        last = line
+        while self._goes_on(outer) and last.raw.rstrip(" \t").endswith(last.text):  # a comment ends it
+            last = self._lines[self._at]
+            if _KEY.match(last.text):
+                raise _problem(last.number, "is indented more than what it belongs to")
+            parts.append(last.text)
+            self._at += 1
+        return self._plain(line, yaml_text.folded(parts))
+
+    def _plain(self, line: _Line, text: str) -> Any:
+        if text[0] in "&*!":
+            raise _problem(line.number, f"begins with {text[0]!r}: anchors, aliases and tags are not supported")
         if text[0] in "%@`" or ": " in text or text.endswith(":"):
             raise _problem(line.number, f"holds {text!r}, which needs quotes around it")
         return scalar(text)
 
+    def _goes_on(self, outer: int) -> bool:
+        """Whether the next line that says something belongs to the value before it."""
+        ahead = self._at
+        while ahead < len(self._lines) and not self._lines[ahead].raw.strip():
+            ahead += 1
+        if ahead == len(self._lines) or self._lines[ahead].text in ("", "---", "..."):
+            return False
+        return self._lines[ahead].indent > outer
+
+    def _whole_quote(self, line: _Line, text: str, outer: int) -> str:
+        """A quoted text up to the line that closes it, folded; what looks like a comment in it is none."""
+        mark, parts = text[0], [text]
+        if yaml_text.closing(mark, text, 1) >= 0:
+            return text
+        while self._at < len(self._lines):
+            following = self._lines[self._at]
+            raw = following.raw.strip(" \t")
+            if raw and len(following.raw) - len(following.raw.lstrip(" ")) <= outer:
+                break
+            self._at += 1
+            end = yaml_text.closing(mark, raw, 0)
+            if end >= 0:
+                rest = raw[end + 1:].strip()
+                if rest and not (rest.startswith("#") and raw[end + 1] in " \t"):
+                    raise _problem(following.number, f"has {rest!r} after the closing quote")
+                parts.append(raw[: end + 1])
+                return yaml_text.folded(parts, escapes=mark == '"')
+            parts.append(raw)
+        raise _problem(line.number, "has a quote that is not closed")
+
+    def _whole_brackets(self, line: _Line, text: str, outer: int) -> str:
+        """A value in brackets up to the line that closes it."""
+        while yaml_text.open_brackets(text) and self._at < len(self._lines):
+            following = self._lines[self._at]
+            if following.text and following.indent <= outer and following.text[0] not in "]}":
+                break
+            text += " " + following.text
+            self._at += 1
+        return text
+
     def _quoted(self, line: _Line, text: str) -> str:
         mark = text[0]
         if len(text) < 2 or text[-1] != mark:
-            raise _problem(line.number, "has a quote that is not closed on its line")
+            raise _problem(line.number, "has a quote that is not closed")
         inside = text[1:-1]
         if mark == "'":
             if "'" in inside.replace("''", ""):
@@ -162,13 +209,19 @@ class _Reader:
             return inside.replace("''", "'")
 
         def unescape(match: re.Match[str]) -> str:
-            if match[1] not in _ESCAPES:
-                raise _problem(line.number, f"has the unknown escape \\{match[1]}")
-            return _ESCAPES[match[1]]
+            found = match[1]
+            if len(found) > 1 and int(found[1:], 16) <= 0x10FFFF:
+                return chr(int(found[1:], 16))
+            if found not in _ESCAPES:
+                raise _problem(line.number, f"has the unknown escape \\{found}")
+            return _ESCAPES[found]
 
         if re.search(r'(?<!\\)(\\\\)*"', inside):
             raise _problem(line.number, "has a quote inside quotes; write a backslash before it")
-        return re.sub(r"\\(.)", unescape, inside)
+        try:  # JSON writes what lies outside the basic plane as two halves
+            return _ESCAPE.sub(unescape, inside).encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+        except UnicodeDecodeError:
+            raise _problem(line.number, "has half of a pair of escapes (surrogates)") from None
 
     def _literal(self, line: _Line, text: str) -> str:
         """A block of text: `|` keeps its line ends, `>` joins its lines; `-` leaves the last line end out."""
@@ -193,7 +246,7 @@ class _Reader:
         return joined if text.endswith("-") or not joined else joined + "\n"
 
     def _flow(self, line: _Line, text: str, at: int, depth: int) -> tuple[Any, int]:
-        """A list or map in brackets on one line, from `at`; gives it and the place behind it."""
+        """A list or map in brackets, from `at`; gives it and the place behind it."""
         if depth > _DEPTH:
             raise _problem(line.number, f"is nested more than {_DEPTH} deep")
         close = "]" if text[at] == "[" else "}"
@@ -201,26 +254,26 @@ class _Reader:
         pairs: dict[str, Any] = {}
         at += 1
         while True:
-            at = _skip(text, at)
+            at = yaml_text.skip(text, at)
             if at >= len(text):
-                raise _problem(line.number, f"has no closing {close}; brackets end on the line where they begin")
+                raise _problem(line.number, f"has no closing {close}")
             if text[at] == close:
                 return (values if close == "]" else pairs), at + 1
             key = None
             if close == "}":
-                match = _KEY.match(text[at:])
+                match = _FLOW_KEY.match(text[at:]) or _KEY.match(text[at:])
                 if match is None:
                     raise _problem(line.number, "has something in braces that is no `name: value`")
                 key = str(self._quoted(line, match[1]) if match[1][0] in "\"'" else match[1])
                 if key in pairs:
                     raise _problem(line.number, f"gives {key} a second time")
-                at = _skip(text, at + match.end())
+                at = yaml_text.skip(text, at + match.end())
             value, at = self._flow_value(line, text, at, depth)
             if key is None:
                 values.append(value)
             else:
                 pairs[key] = value
-            at = _skip(text, at)
+            at = yaml_text.skip(text, at)
             if at < len(text) and text[at] == ",":
                 at += 1
             elif at < len(text) and text[at] != close:
@@ -236,32 +289,7 @@ class _Reader:
         while end < len(text) and text[end] not in ",]}":
             end += 1
         plain = text[at:end].strip(" ")
-        return (self._value(line, plain, depth) if plain else None), end
-
-
-def _skip(text: str, at: int) -> int:
-    while at < len(text) and text[at] == " ":
-        at += 1
-    return at
-
-
-def _without_comment(line: str) -> str:
-    """The line up to a `#` that begins a comment: at its start or after a space, outside quotes."""
-    quote = ""
-    before = " "
-    for at, letter in enumerate(line):
-        if quote:
-            if letter == "\\" and quote == '"':
-                before = ""
-                continue
-            if letter == quote and before != "":
-                quote = ""
-        elif letter == "#" and before in " \t":
-            return line[:at]
-        elif letter in "\"'" and before in " \t[{,:":
-            quote = letter
-        before = letter
-    return line
+        return (self._plain(line, plain) if plain else None), end
 
 
 def _problem(number: int, what: str) -> BadRequest:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from protocol.batch import manifest
@@ -129,3 +131,17 @@ def test_a_setting_without_a_value_is_refused(tmp_path):
 )
 def test_names_are_safe_for_files(text, name):
     assert manifest.safe(text) == name
+
+
+def test_all_wrong_rows_are_told_at_once(tmp_path):
+    """Two hundred rows with three mistakes are put right in one go, not in three."""
+    jobs = [{"prompt": f"a mug {number}"} for number in range(200)]
+    jobs[6], jobs[80] = {"prompt": " "}, {"prompt": "a", "sed": 3}
+    jobs[150] = {"kind": "rig", "inputs": {"mesh": "no.glb"}}
+    with pytest.raises(BadRequest) as refused:
+        manifest.load(write(tmp_path, "m.json", json.dumps({"jobs": jobs})))
+    assert refused.value.detail["jobs"] == [7, 81, 151]
+    for part in ("3 jobs are wrong", "Job 7: The prompt is empty",
+                 "Job 81: There is no setting called sed. Is seed meant",
+                 "Job 151: no.glb cannot be read"):
+        assert part in refused.value.message

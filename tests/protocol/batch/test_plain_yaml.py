@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pytest
 import yaml
 from hypothesis import given, settings
@@ -24,6 +27,13 @@ DOCUMENTS = [
     "url: http://host:80/path\ntime: 'a: b'\nminus: -x\n",
     "- prompt: it's fine\n  place: [0, -1.5, 2.0e+3]\n",
     "a: 'it''s'\nb: 007x\nc: 1.0.0\n",
+    "a: a sentence that\n  goes on\n\n  and on\nb: 1\n- x\n"[:-4],
+    "- words\n  and more # a comment\n- k: v\n   w\n",
+    "a: 'single # no comment\n  goes ''on'' \n\n  here' # a comment\n"
+    "b: \"dou\\\n  \\ ble # no \\\"comment\\\"\n  end\"\n",
+    "a: [1,\n    two words,\n  {k: 'v ]',\n   l: 3}]  # end\nb: 1\n",
+    "key:\n  begins below\n  and goes on\nc: 2\n",
+    'e: "\\x41\\u00e9\\U0001F344\\e"\n',
 ]
 
 
@@ -47,6 +57,10 @@ def test_words_stay_words():
         ("a: [1, 2\n", 1, "no closing"),
         ("a: 'open\n", 1, "not closed"),
         ("a: 1\n   b: 2\n", 2, "indented more"),
+        ("a: one # ends here\n   two\n", 2, "indented more"),
+        ("a: 'one\ntwo'\n", 1, "not closed"),
+        ("a: 'one\n  two' three\n", 2, "after the closing quote"),
+        ('a: "\\ud83c"\n', 1, "half of a pair"),
         ("a: b: c\n", 1, "quotes"),
         ("a: 1\n---\nb: 2\n", 2, "second document"),
         ("a: 1\njust words\n", 2, "name: value"),
@@ -70,11 +84,11 @@ values = st.recursive(
 
 
 @settings(max_examples=150, deadline=None)
-@given(values)
-def test_what_the_reference_writes_is_read_or_refused(value):
+@given(values, st.sampled_from((80, 20, 10_000)), st.booleans())
+def test_what_the_reference_writes_is_read_or_refused(value, width, unicode):
     """Whatever PyYAML writes in our part of the language is read back exactly; what lies outside is refused, not
     read as something else."""
-    text = yaml.safe_dump(value, allow_unicode=True, width=10_000, default_flow_style=False)
+    text = yaml.safe_dump(value, allow_unicode=unicode, width=width, default_flow_style=False)
     try:
         found = plain_yaml.load(text)
     except BadRequest:
@@ -89,3 +103,22 @@ def test_nothing_but_our_own_error_is_raised(text):
         plain_yaml.load(text)
     except BadRequest as refused:
         assert "line" in refused.detail
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.dictionaries(words.filter(lambda w: w.strip()), st.text(max_size=200), max_size=3), max_size=3),
+       st.sampled_from((None, 1)), st.booleans())
+def test_what_json_writes_is_read(value, indent, unicode):
+    text = json.dumps(value, indent=indent, ensure_ascii=not unicode, separators=None if indent else (",", ":"))
+    if unicode:  # line ends of Unicode are none in JSON
+        text = re.sub("[\x85\u2028\u2029]", " ", text)
+        value = json.loads(text)
+    assert plain_yaml.load(text) == value
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.text(st.sampled_from("ab,'\"#: \nü🍄"), min_size=30, max_size=300), min_size=1, max_size=3),
+       st.booleans())
+def test_long_texts_of_the_reference_are_read(value, unicode):
+    """Texts that it breaks over lines, as every program does that writes its manifest with it."""
+    assert plain_yaml.load(yaml.safe_dump(value, allow_unicode=unicode)) == value
