@@ -8,13 +8,8 @@ end, as a process of its own: the module of this environment, or a Blender progr
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import json
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,17 +17,16 @@ from types import FrameType
 from typing import Any
 
 import click
-import numpy as np
 
+from backend.cli import blends
 from backend.cli.generate import absolute_prior, write_files
-from backend.cli.inputs import load_inputs
+from backend.cli.inputs import load_inputs, load_stage
 from backend.cli.private_hub import any_hub
 from protocol.batch import ledger, manifest, runner
 from protocol.batch.manifest import Row
-from protocol.errors import BadRequest, OutOfSpace
+from protocol.batch.shelf import Shelf
+from protocol.errors import OutOfSpace
 from protocol.updates import JobProgress, JobWarning, Result
-
-KEPT = "results"
 
 
 @click.command()
@@ -63,7 +57,7 @@ def batch(file: Path, out: Path | None, state: Path | None, settings: tuple[str,
     out = (out or file.with_suffix("")).resolve()
     store = Store(out, (state or out / ".batch").resolve())
     if any(row.blend for row in rows):
-        command = blender_command(blender)
+        command = blends.command(blender)
     with ledger.Ledger(store.state) as log:
         todo, skipped = runner.plan(rows, log, store.kept, only_failed)
         if dry_run:
@@ -79,7 +73,7 @@ def batch(file: Path, out: Path | None, state: Path | None, settings: tuple[str,
                 stopped = bool(asked)
         blends_failed = False
         if not stopped:
-            for path, plan in store.blends(outcomes):
+            for path, plan in store.plans(outcomes):
                 blends_failed |= not assemble(command, path, plan, log)
         log.write("end", stopped=stopped, **{state: sum(one.state == state for one in outcomes)
                                              for state in ("done", "skipped", "failed", "cancelled")})
@@ -96,88 +90,32 @@ def _with_absolute_prior(row: Row) -> Row:
     return replace(row, spec=replace(row.spec, prior=absolute_prior(prior))) if prior else row  # type: ignore[call-arg]
 
 
-class Store:
-    """Where a batch keeps things. out: the files that were asked for. state: log and raw results."""
-
-    def __init__(self, out: Path, state: Path) -> None:
-        self.out, self.state = out, state
-
-    def result_path(self, key: str) -> Path:
-        """The arrays of a finished job, kept for .blend files."""
-        return self.state / KEPT / f"{key}.npz"
-
-    def kept(self, row: Row, key: str) -> bool:
-        """Is everything that this row made still there?"""
-        there = (self.out / row.out / "report.json").is_file()
-        return there and (not row.blend or self.result_path(key).is_file())
+class Store(Shelf):
+    """Where a batch keeps things, and how it writes a row's files."""
 
     def save(self, row: Row, key: str, result: Result) -> list[str]:
         """Write a result's files into the row's folder. The report comes last: it says that the rest is whole."""
         folder = self.out / row.out
+        inputs = load_inputs(row.spec.kind, row.inputs) if row.inputs else None
+        stage, target = load_stage(row.spec.kind, row.inputs) if row.inputs else ({}, "")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             if row.blend:
-                path = self.result_path(key)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                temporary = path.with_suffix(".part")
-                with temporary.open("wb") as file:
-                    np.savez(file, **result.arrays)  # type: ignore[arg-type,unused-ignore]
-                os.replace(temporary, path)
+                self.keep(key, result.arrays, stage, {"target": target})
         except OSError as problem:
             raise OutOfSpace(f"The result could not be written to {folder}: {problem.strerror}.") from problem
         facts = {"batch": {"row": row.id, "key": key}}
-        inputs = load_inputs(row.spec.kind, row.inputs) if row.inputs else None
-        return [f"{row.out}/{name}" for name in write_files(folder, result, facts, inputs)]
-
-    def blends(self, outcomes: Sequence[runner.Outcome]) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """(file, what stands in it) for each .blend that has to be written: with a new object in it, or missing."""
-        groups: dict[str, list[runner.Outcome]] = {}
-        for one in outcomes:
-            if one.row.blend and one.state in ("done", "skipped"):
-                groups.setdefault(one.row.blend, []).append(one)
-        for name, group in groups.items():
-            path = self.out / name
-            if path.exists() and all(one.state == "skipped" for one in group):
-                continue
-            objects = [
-                {
-                    "arrays": str(self.result_path(one.key)), "report": str(self.out / one.row.out / "report.json"),
-                    "prompt": str(getattr(one.row.spec, "prompt", "") or one.row.title), "job": one.key,
-                    "name": str(getattr(one.row.spec, "name", "")),
-                    "place": one.row.place,
-                }
-                for one in group
-            ]
-            yield path, {"file": str(path), "objects": objects}
-
-
-def blender_command(program: str) -> list[str]:
-    """How .blend files are written; `{}` stands for the plan's path. Raises BadRequest when there is no Blender."""
-    root = str(Path(__file__).resolve().parents[2])
-    code = f"import sys; sys.path.insert(0, {root!r}); from blender_addon.batch import assemble; assemble.main({{!r}})"
-    if program:
-        found = shutil.which(program)
-        if found is None:
-            raise BadRequest(f"{program} is not a program that can be run.", path="blender")
-        return [found, "--background", "--factory-startup", "--python-exit-code", "1", "--python-expr", code]
-    if importlib.util.find_spec("bpy") is None:
-        raise BadRequest("The manifest asks for .blend files, and this environment has no Blender.", path="blender",
-                         hint="Name a Blender program with --blender, or install the bpy package.")
-    return [sys.executable, "-c", code]
+        names = write_files(folder, result, facts, inputs)
+        names += [name for name in blends.bring(folder, row.spec, result, stage, target) if name not in names]
+        return [f"{row.out}/{name}" for name in names]
 
 
 def assemble(command: list[str], path: Path, plan: dict[str, Any], log: ledger.Ledger) -> bool:
     """Let Blender write one .blend; says so and gives False when it could not."""
-    plan_path = log.folder / "plan.json"
-    plan_path.write_text(json.dumps(plan), encoding="utf-8")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run([*command[:-1], command[-1].format(str(plan_path))], capture_output=True, text=True,
-                          stdin=subprocess.DEVNULL)
-    plan_path.unlink(missing_ok=True)
-    if done.returncode == 0 and path.exists():
+    reason = blends.follow(command, plan, log.folder)
+    if not reason:
         log.write("blend", file=str(path), objects=len(plan["objects"]))
         return True
-    reason = (done.stderr.strip().splitlines() or done.stdout.strip().splitlines() or ["no reason given"])[-1]
     log.write("blend_failed", file=str(path), reason=reason)
     click.echo(f"{path} could not be written: {reason}", err=True)
     return False

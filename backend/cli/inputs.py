@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from backend.geometry.files import png_bytes, read_mesh
-from protocol.batch.inputs import BUNDLES, OBJECT
+from protocol.batch.inputs import BUNDLES, OBJECT, SKELETON
 from protocol.errors import BadRequest
 from protocol.specs import KINDS
 
@@ -32,6 +32,19 @@ def load_inputs(kind: str, files: Mapping[str, str]) -> dict[str, np.ndarray]:
             found = {name: _of_file(path, name, rules[name].shape)}
         arrays |= {key: array for key, array in found.items() if key in rules}
     return arrays
+
+
+STAGE = ("vertices", "faces", "uvs", "base_colour", "picture", "selected", *SKELETON)
+"""What a result may lie on."""
+
+
+def load_stage(kind: str, files: Mapping[str, str]) -> tuple[dict[str, np.ndarray], str]:
+    """(arrays of what was worked on, whole: of a mesh also the texture that a kind has no use for; its name)."""
+    arrays = load_inputs(kind, files)
+    if "mesh" in files:
+        arrays = {**arrays, **_of_mesh(Path(files["mesh"]))}
+    name = next((Path(files[one]).stem for one in ("mesh", "picture", "skeleton") if one in files), "")
+    return {one: array for one, array in arrays.items() if one in STAGE}, name
 
 
 def _of_mesh(path: Path) -> dict[str, np.ndarray]:

@@ -14,8 +14,9 @@ from typing import Any
 
 import click
 
+from backend.cli import blends
 from backend.cli.generate import absolute_prior, follow, write_files
-from backend.cli.inputs import load_inputs
+from backend.cli.inputs import load_inputs, load_stage
 from backend.cli.private_hub import any_hub
 from protocol.batch import inputs, manifest
 from protocol.specs import KINDS, Spec
@@ -29,6 +30,7 @@ from protocol.specs import KINDS, Spec
 @click.option("--picture", default="", metavar="FILE", help="The same as --input picture=FILE: a PNG or JPEG.")
 @click.option("--mask", default="", metavar="FILE", help="The same as --input mask=FILE: a PNG, white where selected.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=None, help="Folder for the files.")
+@click.option("--blend", is_flag=True, help="Write scene.blend too: what the add-on would have in the scene.")
 @click.option("--explain", is_flag=True, help="Show the settings and inputs of this kind, and end.")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
               help="Data folder of the hub to use when one runs there.")
@@ -37,13 +39,14 @@ from protocol.specs import KINDS, Spec
               help="File with the pairing string of a studio's hub (mode 0600), to use that one.")
 @click.option("--timeout", type=float, default=None, help="Give up (and cancel) after so many seconds.")
 def make(kind: str, settings: tuple[str, ...], files: tuple[str, ...], mesh: str, picture: str, mask: str,
-         out: Path | None, explain: bool, data: Path | None, alone: bool, hub: Path | None,
+         out: Path | None, blend: bool, explain: bool, data: Path | None, alone: bool, hub: Path | None,
          timeout: float | None) -> None:
     """Do one job of any KIND: text_to_3d, variations, texture, inpaint, remove, segment, edit, learn, avatar, rig,
     animate.
 
     Writes what it makes: model.glb, base_colour.png, preview.png, picture.png, mask.png, identity.safetensors,
-    arrays.npz with everything else (a skeleton, weights, a motion, a selection), and report.json. Ctrl-C cancels.
+    arrays.npz with everything else (a skeleton, weights, a motion, a selection), and report.json. Where this
+    environment has Blender, model.glb holds skeleton and motion too. Ctrl-C cancels.
     """
     if kind not in KINDS:
         raise click.UsageError(f"There is no kind of job called {kind}. Known: {', '.join(sorted(KINDS))}.")
@@ -58,6 +61,8 @@ def make(kind: str, settings: tuple[str, ...], files: tuple[str, ...], mesh: str
     spec = manifest.rows([entry], {})[0].spec
     if getattr(spec, "prior", ""):
         spec = type(spec)(**{**spec.to_map(), "prior": absolute_prior(spec.prior)})  # type: ignore[attr-defined]
+    if blend:
+        blends.command()  # raises where there is no Blender, before anything starts
     found, _ = inputs.located(given, Path.cwd())
     arrays = load_inputs(kind, found)
     try:
@@ -68,6 +73,8 @@ def make(kind: str, settings: tuple[str, ...], files: tuple[str, ...], mesh: str
     with any_hub(data, alone, pairing=hub) as client:
         result = follow(client, client.submit(spec, arrays), timeout)
     names = write_files(out, result, {"seconds": round(time.monotonic() - began, 2)}, arrays)
+    names += [name for name in blends.bring(out, spec, result, *load_stage(kind, found), blend=blend)
+              if name not in names]
     click.echo(f"{', '.join(names)} in {out}")
 
 

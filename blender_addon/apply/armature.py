@@ -8,6 +8,7 @@ the rigged one stands beside it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import bpy
@@ -80,10 +81,8 @@ def deliver_avatar(delivery: Delivery) -> str:
     rig = attach(item, skeleton, weights, str(delivery.report.get("naming", "blender")), captured.frame_of(item), unit)
     remember(rig, delivery)
     if motion is not None:
-        order = {bone[JOINT]: bone.name for bone in rig.data.bones}
-        root = skeleton.rotations[0].astype(np.float64).ravel()
-        bones = Bones(tuple(order[joint] for joint in skeleton.names), tuple(np.eye(3).ravel()), unit, tuple(root))
-        actions.write(rig, name, bones, motion, int(delivery.options.get("start", 1)))
+        action = actions.write(rig, name, bones_of(rig, skeleton, unit), motion, int(delivery.options.get("start", 1)))
+        actions.remember(action, delivery)
     compat.undo_push(f"Maquette: {name}")
     return str(item.name)
 
@@ -95,7 +94,7 @@ def attach(item: Any, skeleton: Any, weights: Any, naming: str, frame: Matrix, u
     """
     taken = {group.name for group in item.vertex_groups}
     names = free_names(wire.naming.named(skeleton.names, naming), taken)
-    rig = build_armature(f"{item.name} rig", skeleton, names, frame, unit, item)
+    rig = build_armature(f"{item.name} rig", skeleton, names, frame, unit, item.users_collection)
     deforming = np.zeros(len(names), bool)
     deforming[weights.joints[weights.values > 0]] = True
     for name, deforms in zip(names, deforming, strict=True):
@@ -133,14 +132,23 @@ def free_names(names: list[str], taken: set[str]) -> list[str]:
     return [(prefix + name)[:63] for name in names]
 
 
-def build_armature(name: str, skeleton: Any, names: list[str], frame: Matrix, unit: float, beside: Any) -> Any:
-    """The armature's object, filed where `beside` is; mode, selection and active object are as before afterwards.
+def bones_of(rig: Any, skeleton: Any, unit: float) -> Bones:
+    """How motions of this skeleton are keyed on the armature that was made for it; unit: metres a unit of the scene."""
+    names = {bone[JOINT]: bone.name for bone in rig.data.bones}
+    rest = skeleton.rotations[0].astype(np.float64).ravel()
+    return Bones(tuple(names[joint] for joint in skeleton.names), tuple(np.eye(3).ravel()), unit, tuple(rest))
+
+
+def build_armature(
+    name: str, skeleton: Any, names: list[str], frame: Matrix, unit: float, collections: Iterable[Any]
+) -> Any:
+    """The armature's object, filed in these collections; mode, selection and active object are as before afterwards.
 
     Bones get exactly the rest frames of the skeleton: a root whose frame does not point along it gets a tail that does.
     """
     data = bpy.data.armatures.new(name)
     rig = bpy.data.objects.new(name, data)
-    for collection in beside.users_collection:
+    for collection in collections:
         collection.objects.link(rig)
     rig.matrix_world = frame
     heads, turns = skeleton.heads.astype(np.float64) / unit, skeleton.rotations.astype(np.float64)

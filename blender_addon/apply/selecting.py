@@ -73,7 +73,7 @@ def _in_object_mode(mesh: bpy.types.Mesh, picked: np.ndarray) -> None:
 
 
 def deliver_mask(delivery: Delivery) -> str:
-    """The mask as an image, which the panel takes for its next job."""
+    """The mask as an image, which the panel, where there is one, takes for its next job."""
     png = delivery.arrays.get("mask")
     if png is None:
         raise BrokenMesh("the result has no mask")
@@ -82,6 +82,7 @@ def deliver_mask(delivery: Delivery) -> str:
     image = image_from_png(f"{name[:50]} mask", png, "Non-Color")
     image.use_fake_user = True
     scene = bpy.data.scenes.get(delivery.place.scene) or bpy.context.scene
-    scene.maquette.mask = image
+    if hasattr(scene, "maquette"):
+        scene.maquette.mask = image
     compat.undo_push(f"Maquette: {image.name}")
     return str(image.name)

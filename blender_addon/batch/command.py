@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import sys
 import time
@@ -190,7 +189,8 @@ class Store(shelf.Shelf):  # type: ignore[name-defined,misc]
                 for index, report in enumerate(several):
                     part = folder / str(index + 1)
                     part.mkdir(exist_ok=True)
-                    arrays = {short: result.arrays[long] for short, long in names_of(index, list(result.arrays)).items()}
+                    names_in = names_of(index, list(result.arrays))
+                    arrays = {short: result.arrays[long] for short, long in names_in.items()}
                     scratch = self.state / "part.npz"
                     np.savez(scratch, **arrays)
                     entry = whole | {"kind": "text_to_3d", "arrays": str(scratch)}

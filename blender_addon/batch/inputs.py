@@ -15,30 +15,30 @@ import bpy
 import numpy as np
 
 from .. import identities, kinds, wire
-from ..capture import pictures
+from ..capture import pictures, skeleton
+from . import staging
 
 named = wire.load("batch.inputs")
 
 
 class Inputs:
-    """Inputs of a batch that began with the file that is open now. Keeps what completes each row's result."""
+    """Inputs of a batch that began with the file that is open now. Keeps what brings each row's result back."""
 
     def __init__(self) -> None:
         self._file = bpy.data.filepath
-        self._kept: dict[str, dict[str, np.ndarray]] = {}
+        self._kept: dict[str, tuple[dict[str, np.ndarray], dict[str, Any]]] = {}
 
     def of(self, row: Any) -> Mapping[str, np.ndarray]:
         """Raises BadRequest for an object or a file that is not there, or is not what the kind takes."""
         files = dict(row.inputs)
         name = files.pop(named.OBJECT, None)
-        arrays = dict(self._of_object(row.spec, name)) if name is not None else {}
+        arrays, facts = self._of_object(row.spec, name) if name is not None else ({}, {})
         for one, path in files.items():
             arrays[one] = of_file(one, Path(path))
-        arrays = identities.with_words(identities.mine(), row.spec, arrays)
-        self._kept[row.id] = {one: arrays[one] for one in kinds.GEOMETRY if one in arrays}
-        return arrays
+        self._kept[row.id] = dict(arrays), facts
+        return identities.with_words(identities.mine(), row.spec, arrays)
 
-    def _of_object(self, spec: Any, name: str) -> Mapping[str, np.ndarray]:
+    def _of_object(self, spec: Any, name: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         if self._file and (bpy.data.filepath != self._file or name not in bpy.data.objects):
             bpy.ops.wm.open_mainfile(filepath=self._file, load_ui=False)
         if name not in bpy.data.objects:
@@ -46,11 +46,24 @@ class Inputs:
                                          hint="Start the batch with the file: blender --background FILE ...")
         kind, properties = kinds.find(spec.kind), bpy.context.scene.maquette
         options = kind.options(bpy.context, properties, name, spec)
-        return kind.inputs(bpy.context, properties, name, spec, options)
+        arrays = dict(kind.inputs(bpy.context, properties, name, spec, options))
+        item = bpy.data.objects[name]
+        facts = {
+            "target": name, "options": kinds.noted(spec.kind, arrays, options), "file": self._file,
+            "company": staging.company(item), "matrix": [value for row in item.matrix_world for value in row],
+            "unit": skeleton.metres(bpy.context.scene),
+        }
+        return arrays, facts
+
+    def kept(self, row: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """(what went in, facts) of a row, see `protocol.batch.shelf.subject`; the arrays of an object of a saved file
+        are left out, because it is there."""
+        arrays, facts = self._kept.pop(row.id, ({}, {}))
+        return ({} if facts.get("file") else arrays), facts
 
     def completed(self, row: Any, result: Any) -> Any:
         """A result with the mesh that it lies on, where its kind brings none."""
-        return kinds.completed(row.spec.kind, result, self._kept.pop(row.id, {}))
+        return kinds.completed(row.spec.kind, result, self._kept.get(row.id, ({}, {}))[0])
 
 
 def of_file(name: str, path: Path) -> np.ndarray:

@@ -8,6 +8,8 @@ The prompt of a job chooses what happens to it:
     unknown  a result with nearest_known, a warning  fail     fails with advice
     wait     works until it is cancelled             refuse   the submission is refused
     slow ...  as `ball`, but takes a second          queued   waits behind four others
+
+Jobs of a kind that has a file KIND.npz beside ARRAYS.npz end with that at once, with the report in its array `report`.
 """
 
 from __future__ import annotations
@@ -32,8 +34,8 @@ SECRET = "ab" * 32
 
 
 class FakeHub:
-    def __init__(self, folder: Path, result: dict[str, np.ndarray]) -> None:
-        self.result = result
+    def __init__(self, folder: Path, result: dict[str, np.ndarray], others: Path) -> None:
+        self.result, self.others = result, others
         self.socket = zmq.Context().socket(zmq.ROUTER)
         self.socket.linger = 0
         port = self.socket.bind_to_random_port("tcp://127.0.0.1")
@@ -87,10 +89,10 @@ class FakeHub:
 
     def submit(self, to: bytes, message: say.Submit, re: bytes) -> None:
         job = message.submit_key.hex()
-        if message.spec["prompt"] == "refuse":
+        if message.spec.get("prompt") == "refuse":
             self.send(to, say.Rejected(errors.QuotaExceeded("Twenty jobs are queued.", hint="Wait for one.")), re)
             return
-        self.specs[job] = message.spec
+        self.specs[job] = {"prompt": "", "seed": None, "preset": "", **message.spec, "kind": message.kind}
         self.send(to, say.Accepted(job), re)
 
     def event(self, job: str, **fields: Any) -> None:
@@ -106,6 +108,11 @@ class FakeHub:
             return
         for state in ("QUEUED", "LEASED", "RUNNING"):
             self.event(job, state=state, attempt=1)
+        other = self.others / f"{spec['kind']}.npz"
+        if other.exists():
+            with np.load(other) as stored:
+                self.finish(job, dict(stored))
+            return
         self.progress(job, 1, "coarse", 0.25, 30.0)
         if prompt == "wait":
             self.picture(job)
@@ -154,6 +161,9 @@ class FakeHub:
         if spec["prompt"] == "broken":
             arrays["base_colour"] = arrays["base_colour"][:-30]
         arrays["report"] = np.frombuffer(json.dumps(report).encode(), dtype=np.uint8)
+        self.finish(job, arrays)
+
+    def finish(self, job: str, arrays: dict[str, np.ndarray]) -> None:
         described = []
         for name, array in arrays.items():
             one, data = wire_arrays.describe(name, array)
@@ -164,4 +174,4 @@ class FakeHub:
 
 if __name__ == "__main__":
     with np.load(sys.argv[2]) as stored:
-        FakeHub(Path(sys.argv[1]), dict(stored)).serve()
+        FakeHub(Path(sys.argv[1]), dict(stored), Path(sys.argv[2]).parent).serve()

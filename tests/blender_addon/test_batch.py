@@ -16,6 +16,7 @@ import pytest
 import blender_addon as maquette
 from blender_addon import link, wire
 from blender_addon.batch import assemble, command
+from protocol.batch import shelf
 
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = """
@@ -73,10 +74,8 @@ def test_the_shell_lets_a_blender_of_its_own_assemble(tmp_path, make_ball):
     """What `maquette batch` runs for a .blend: a process with nothing but Blender and this code."""
     np.savez(tmp_path / "a.npz", **make_ball())
     (tmp_path / "report.json").write_text("{}")
-    one = {
-        "arrays": str(tmp_path / "a.npz"), "report": str(tmp_path / "report.json"), "prompt": "a ball",
-        "job": "1" * 32, "name": "", "place": None,
-    }
+    spec = wire.specs.TextTo3DSpec(prompt="a ball")
+    one = shelf.subject(spec, "1" * 32, tmp_path / "a.npz", tmp_path / "none.npz", tmp_path / "report.json")
     (tmp_path / "plan.json").write_text(json.dumps({"file": str(tmp_path / "b.blend"), "objects": [one, one]}))
     code = f"""
 import os, sys

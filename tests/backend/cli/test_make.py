@@ -110,11 +110,12 @@ def test_variations_get_a_folder_each(tmp_path, box):
 def test_make_with_a_hub_of_its_own(tmp_path, box):
     path, _ = box
     out = tmp_path / "out"
-    said = maquette("make", "texture", "--mesh", str(path), "--set", "prompt=steps=3", "--set", "seed=6", "--out",
-                    str(out), data=tmp_path)
+    said = maquette("make", "texture", "--mesh", str(path), "--set", "prompt=steps=3", "--set", "seed=6", "--blend",
+                    "--out", str(out), data=tmp_path)
     assert said.returncode == 0, said.stderr
     assert json.loads((out / "report.json").read_text())["seed"] == 6
     assert (out / "model.glb").read_bytes()[:4] == b"glTF"
+    assert (out / "scene.blend").stat().st_size > 1000 and "scene.blend" in said.stdout
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
