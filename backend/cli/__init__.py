@@ -17,7 +17,7 @@ from protocol.errors import MaquetteError
 FAILED, USAGE, NO_HUB, CANCELLED = 1, 2, 3, 130
 
 COMMANDS = {"serve": "serve", "worker": "serve", "generate": "generate", "make": "make", "batch": "batch",
-            "doctor": "doctor", "status": "status", "keys": "keys", "audit": "keys", "hub": "hub"}
+            "doctor": "doctor", "status": "status", "job": "job", "keys": "keys", "audit": "keys", "hub": "hub"}
 
 
 class _Commands(click.Group):

@@ -7,8 +7,11 @@ lock it, and the store is opened for the time of the question.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +24,7 @@ from protocol.keys import Keys, Pairing
 from protocol.local import read_connection_file
 from protocol.manage import HUB_TO_CLIENT as ANSWERS
 from protocol.manage import Manage, Managed
-from protocol.messages import HUB_TO_CLIENT, Error, Hello, Rejected
+from protocol.messages import HUB_TO_CLIENT, Bye, Error, Hello, Rejected, Welcome
 
 ANSWER_SECONDS = 10.0
 
@@ -65,27 +68,73 @@ def ask_studio(pairing: Pairing, action: str, values: dict[str, Any]) -> dict[st
 
 
 def _ask(address: str, keys: Keys | None, token: bytes, action: str, values: dict[str, Any]) -> dict[str, Any]:
+    with _talk(address, keys, token) as talk:
+        return talk.manage(action, values)
+
+
+@contextlib.contextmanager
+def talk_with(data: Path, pairing: Pairing | None) -> Iterator[Talk]:
+    """A talk with the hub that runs in a data folder, or with a studio's. Raises NotConnected, TimedOut."""
+    if pairing is not None:
+        with _talk(pairing.address, pairing.keys, b"") as talk:
+            yield talk
+        return
+    info = read_connection_file(data)
+    with _talk(info.address, info.keys, info.secret) as talk:
+        yield talk
+
+
+@contextlib.contextmanager
+def _talk(address: str, keys: Keys | None, token: bytes) -> Iterator[Talk]:
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
         socket.setsockopt(zmq.LINGER, 0)
         if keys is not None:
             keys.secure(socket)
         socket.connect(address)
-        _exchange(socket, Hello(framing.MAJOR, framing.MAJOR, "maquette command", "ctl", token=token))
-        answer = _exchange(socket, Manage(action, values))
-    assert isinstance(answer, Managed)
-    return answer.values
+        talk = Talk(socket)
+        welcome = talk.ask(Hello(framing.MAJOR, framing.MAJOR, "maquette command", "ctl", token=token))
+        assert isinstance(welcome, Welcome)
+        talk.user = welcome.user
+        yield talk
+        socket.send_multipart(framing.encode(Bye().to_envelope(id=os.urandom(16))))
+        time.sleep(0.01)  # for libzmq to send it; one that is lost costs the hub an idle session for a while
 
 
-def _exchange(socket: zmq.Socket[bytes], message: Message) -> Message:
-    """Send and wait for the answer. Sent once: only a hub that was killed, or a line that broke, loses a message."""
-    id, end = os.urandom(16), time.monotonic() + ANSWER_SECONDS
-    socket.send_multipart(framing.encode(message.to_envelope(id=id)))
-    while (left := end - time.monotonic()) > 0 and socket.poll(int(1000 * left) + 1):
-        envelope = framing.decode(socket.recv_multipart())
-        if envelope.re != id:
-            continue
-        answer = read(envelope, {**HUB_TO_CLIENT, **ANSWERS})
-        if isinstance(answer, (Error, Rejected)):
-            raise answer.error
-        return answer
-    raise TimedOut("The hub did not answer in time.", hint="It is busy, out of reach, or was killed; look at its log.")
+class Talk:
+    """Questions and answers, one after another. user: who the hub takes us for."""
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self._socket = socket
+        self._unasked: deque[Message] = deque()
+        self.user = ""
+
+    def ask(self, message: Message) -> Message:
+        """The answer. Raises what the hub refuses with, TimedOut. Sent once: only a hub that was killed, or a line that
+        broke, loses a message."""
+        id, end = os.urandom(16), time.monotonic() + ANSWER_SECONDS
+        self._socket.send_multipart(framing.encode(message.to_envelope(id=id)))
+        while (left := end - time.monotonic()) > 0 and self._socket.poll(int(1000 * left) + 1):
+            envelope = framing.decode(self._socket.recv_multipart())
+            answer = read(envelope, {**HUB_TO_CLIENT, **ANSWERS})
+            if envelope.re != id:
+                self._unasked.append(answer)
+                continue
+            if isinstance(answer, (Error, Rejected)):
+                raise answer.error
+            return answer
+        raise TimedOut("The hub did not answer in time.", hint="It is busy, out of reach, or was killed; look at its "
+                                                               "log.")
+
+    def manage(self, action: str, values: dict[str, Any]) -> dict[str, Any]:
+        """Carry out an action of `backend.hub.manage`, or `status`."""
+        answer = self.ask(Manage(action, values))
+        assert isinstance(answer, Managed)
+        return answer.values
+
+    def next(self) -> Message:
+        """What the hub says without being asked, one at a time. Raises TimedOut when it says nothing."""
+        if self._unasked:
+            return self._unasked.popleft()
+        if not self._socket.poll(int(1000 * ANSWER_SECONDS)):
+            raise TimedOut("The hub did not answer in time.")
+        return read(framing.decode(self._socket.recv_multipart()), {**HUB_TO_CLIENT, **ANSWERS})

@@ -14,7 +14,7 @@ from typing import Any
 import click
 import numpy as np
 
-from backend.cli.private_hub import any_hub
+from backend.cli.private_hub import any_hub, leave
 from protocol.client import Client
 from protocol.errors import OutOfSpace
 from protocol.messages import TextTo3DSpec
@@ -26,9 +26,9 @@ PATIENCE_AFTER_CANCEL = 20.0  # the hub kills a worker that does not stop within
 
 @click.command()
 @click.argument("prompt")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the files.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=None, help="Folder for the files.")
 @click.option("--seed", type=int, default=None, help="Number that decides all chance; the same gives the same mesh.")
-@click.option("--preset", default="draft", show_default=True, help="draft, standard or paper.")
+@click.option("--preset", default="draft", show_default=True, help="draft, standard, best or paper.")
 @click.option("--prior", default="", help="Folder or id of another prior; two, with a comma, for coarse and fine.")
 @click.option("--negative-prompt", default="", help="What to avoid.")
 @click.option("--size", type=float, default=1.0, show_default=True, help="Largest dimension in metres.")
@@ -41,10 +41,13 @@ PATIENCE_AFTER_CANCEL = 20.0  # the hub kills a worker that does not stop within
 @click.option("--alone", is_flag=True, help="Start a private hub even if one runs.")
 @click.option("--hub", type=click.Path(path_type=Path, dir_okay=False), default=None,
               help="File with the pairing string of a studio's hub (mode 0600), to use that one.")
-@click.option("--timeout", type=float, default=None, help="Give up (and cancel) after so many seconds.")
-def generate(prompt: str, out: Path, seed: int | None, preset: str, prior: str, negative_prompt: str, size: float,
-             texture: int, effort: float, count: int, data: Path | None, alone: bool, hub: Path | None,
-             timeout: float | None) -> None:
+@click.option("--timeout", type=click.FloatRange(min=0.0, min_open=True), default=None,
+              help="Give up (and cancel) after so many seconds.")
+@click.option("--detach", is_flag=True, help="Leave it to a hub that runs, print the job's id and end; "
+              "`maquette job fetch` gets the result.")
+def generate(prompt: str, out: Path | None, seed: int | None, preset: str, prior: str, negative_prompt: str,
+             size: float, texture: int, effort: float, count: int, data: Path | None, alone: bool, hub: Path | None,
+             timeout: float | None, detach: bool) -> None:
     """Make a textured mesh from PROMPT.
 
     Writes model.glb, base_colour.png, preview.png and report.json. Uses the hub that runs on this machine, or
@@ -55,6 +58,11 @@ def generate(prompt: str, out: Path, seed: int | None, preset: str, prior: str, 
         size_metres=size, texture_size=texture, effort=effort,
     )
     spec = one if count == 1 else VariationsSpec(**one.to_map(), count=count)
+    if detach:
+        leave(data, hub, spec, {})
+        return
+    if out is None:
+        raise click.UsageError("Say with --out where the files shall go.")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as problem:

@@ -10,15 +10,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
+import numpy as np
 
 from protocol.client import Client
 from protocol.errors import InternalError, NotConnected, Poisoned, WorkerCrashed
 from protocol.keys import read_pairing_file
 from protocol.local import default_data_folder, read_connection_file
+from protocol.specs import Spec
 
 ANSWER_SECONDS = 3.0  # for a hub that has left a connection file
 STUDIO_SECONDS = 15.0  # for a hub on another machine
@@ -37,6 +39,34 @@ def running_hub(data: Path | None) -> Iterator[Client]:
 
 
 @contextlib.contextmanager
+def existing_hub(data: Path | None, pairing: Path | None) -> Iterator[Client]:
+    """A client of a studio's hub, or of this machine's. Raises NotConnected where it does not run."""
+    if pairing is None:
+        with running_hub(data) as client:
+            yield client
+        return
+    with Client.paired(read_pairing_file(pairing), software="maquette command") as client:
+        client.wait_connected(STUDIO_SECONDS)
+        yield client
+
+
+def leave(data: Path | None, pairing: Path | None, spec: Spec, inputs: Mapping[str, np.ndarray]) -> None:
+    """Submit a job, wait until the hub has it with all that goes in with it, and print its id.
+
+    Raises NotConnected where no hub runs: a private one would end with this command.
+    """
+    with existing_hub(data, pairing) as client:
+        job = client.submit(spec, inputs)
+        while client.jobs[job].state in ("SUBMITTING", "NEED_BLOBS"):
+            client.poll(0.05)
+            time.sleep(0.01)
+        if (error := client.jobs[job].error) is not None:
+            raise error
+    click.echo(job)
+    click.echo(f"The hub has it. Later: maquette job fetch {job[:8]} --out FOLDER", err=True)
+
+
+@contextlib.contextmanager
 def any_hub(
     data: Path | None, alone: bool, keep: Path | None = None, pairing: Path | None = None
 ) -> Iterator[Client]:
@@ -45,8 +75,7 @@ def any_hub(
     pairing: file with the pairing string of a studio's hub, which is used then and no other.
     """
     if pairing is not None:
-        with Client.paired(read_pairing_file(pairing), software="maquette command") as client:
-            client.wait_connected(STUDIO_SECONDS)
+        with existing_hub(data, pairing) as client:
             yield client
         return
     if not alone:
