@@ -27,9 +27,10 @@ from .errors import BadRequest, MaquetteError, NotAllowed, NotConnected, TimedOu
 from .framing import MAX_FRAME
 from .handshake import HandshakeWatch
 from .keys import Keys, Pairing
+from .line import BLK, CTL
 from .local import ConnectionInfo, default_data_folder, read_connection_file
 from .messages import Continue, Pause, Reprioritise
-from .session import BLK, CTL, Session
+from .session import Session
 from .specs import JobSpec
 from .updates import ConnectionState, JobView, Result, Update
 

@@ -104,7 +104,7 @@ def test_long_prompt_is_refused_before_any_work(steady_hub):
         for prompt in ("x" * 15_000, "x" * 20_000):  # a client that does not check; the second also breaks the header
             name = new_job_id()
             client._session.jobs[name] = type(client.jobs[job])(name)
-            client._session._request(
+            client._session.line.request(
                 ("submit", name), "ctl",
                 Submit(bytes.fromhex(name), "text_to_3d", {"prompt": prompt}), 0.0,
             )

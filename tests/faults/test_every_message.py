@@ -92,7 +92,7 @@ def story(folder: Path, fault=None) -> Studio:
     studio.add_hand()
     session.submit(TextTo3DSpec("a thing", seed=5), JOBS[4], studio.now)
     studio.until(over(*JOBS), "the last job")
-    studio.until(lambda: not session._requests, "all answers")
+    studio.until(lambda: not session.line.requests, "all answers")
     session.leave()
     studio.turn()
     return studio

@@ -62,13 +62,14 @@ def story(folder: Path, fault=None) -> Studio:
     session.pace(Pause(CALM), studio.now)
     studio.until(lambda: session.jobs[CALM].state == "PAUSED", "the pause")
     session.submit(PaintSpec(), PAINT, studio.now, {"vertices": DATA, "faces": SMALL})
-    studio.until(lambda: session._uploads.progress(PAINT)[0] > 0 or session.jobs[PAINT].state == "QUEUED", "some bytes")
+    uploads = session.following.uploads
+    studio.until(lambda: uploads.progress(PAINT)[0] > 0 or session.jobs[PAINT].state == "QUEUED", "some bytes")
     session.lost(studio.now)  # the connection breaks in the middle
     studio.until(lambda: session.jobs[PAINT].state == "QUEUED", "the inputs", tick=0.2)
     session.pace(Continue(CALM), studio.now)
     studio.until(lambda: session.jobs[CALM].state == "QUEUED", "the job to go on")
     session.move(Reprioritise(CALM, "batch", "last"), studio.now)
-    studio.until(lambda: not session._requests, "all answers", tick=0.2)
+    studio.until(lambda: not session.line.requests, "all answers", tick=0.2)
     hand = studio.add_hand()
     studio.until(lambda: hand.talk.held is not None and hand.talk.held.inputs is not None, "the worker's inputs")
     studio.painted = hand.talk.held
@@ -85,7 +86,7 @@ def check(studio: Studio) -> None:
     states = [one.state for one in studio.hub.store.events_after(PAINT, 0, 100)]
     assert states[:3] == ["NEED_BLOBS", "QUEUED", "LEASED"]
     assert studio.hub.store.job(CALM).priority == "batch"
-    assert not studio.artists[0].session._uploads.blobs  # the memory of what was sent is free
+    assert not studio.artists[0].session.following.uploads.blobs  # the memory of what was sent is free
 
 
 def test_the_story_says_what_it_should(folder):

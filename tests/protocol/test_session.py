@@ -211,7 +211,7 @@ def test_plain_conversation():
     (done,) = [one for one in seen if isinstance(one, JobFinished)]
     assert np.array_equal(done.result.arrays["vertices"], arrays["vertices"])
     assert done.result.arrays["empty"].shape == (0, 3) and done.result.report == {"seed": 1}
-    assert session.jobs[JOB].over and not session._requests
+    assert session.jobs[JOB].over and not session.line.requests
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -295,7 +295,7 @@ def test_refused_hello_and_submit():
     session.submit(SPEC, JOB, wire.now)
     submit = framing.decode(session.outbox[CTL].popleft())
     session.receive(CTL, framing.encode(Rejected(BadRequest("x", path="prompt")).to_envelope(re=submit.id)), 0.0)
-    assert session.jobs[JOB].error.path == "prompt" and not session._requests
+    assert session.jobs[JOB].error.path == "prompt" and not session.line.requests
 
 
 def test_full_disk_at_the_hub_leaves_the_request_waiting():
@@ -313,7 +313,7 @@ def test_cancel_before_anything_was_sent_is_immediate():
     session = Session(software="test", token=b"", new_id=lambda: bytes(16))
     session.submit(SPEC, JOB, 0.0)
     session.cancel(JOB, 0.0)
-    assert isinstance(session.jobs[JOB].error, Cancelled) and not session._requests
+    assert isinstance(session.jobs[JOB].error, Cancelled) and not session.line.requests
 
 
 def test_gap_and_repeat_of_events():
