@@ -17,6 +17,7 @@ from backend.priors.base import Prior, TextEmbedding
 from backend.priors.noise import Prediction, classifier_free_guidance
 from backend.priors.prompts import PromptBook
 from backend.priors.views import ViewCondition
+from backend.transfer import sent
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Guidance:
         without, conditional = branches[:2]
         direction = conditional.eps - without.eps
         push = torch.zeros_like(direction)
-        for branch, weight in zip(branches[2:], weights.to(x_t.device).unbind(-1), strict=True):
+        for branch, weight in zip(branches[2:], weights.unbind(-1), strict=True):
             push += weight.view(-1, 1, 1, 1) * perpendicular(branch.eps - without.eps, direction)
         # The negatives change what "conditional" means; guidance itself stays the common formula.
         moved = Prediction(eps=conditional.eps + push,
@@ -139,7 +140,7 @@ def perp_neg_texts(
             weights.append((_decay(settings.side_towards_back, share), _decay(settings.front_side_back, share)))
     return (TextEmbedding.concatenate(positives),
             [TextEmbedding.concatenate(first), TextEmbedding.concatenate(second)],
-            torch.tensor(weights, device=view.azimuth.device))
+            sent(torch.tensor(weights), positives[0].tokens.device))
 
 
 def _decay(shape: tuple[float, float, float], share: float) -> float:

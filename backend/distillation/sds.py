@@ -28,6 +28,7 @@ from backend.priors.base import Prior
 from backend.priors.noise import Prediction
 from backend.priors.sampling import clamp_clean
 from backend.priors.views import ViewCondition
+from backend.transfer import sent
 from protocol.errors import TrainingDiverged
 
 Form = Literal["noise", "clean", "classifier", "noise_free", "inversion", "interval"]
@@ -266,11 +267,11 @@ class ScoreDistillation:
         """Views that a prior denoises together share their noise level."""
         together = self.prior.traits.views_together
         drawn = draw_times(t_min, t_max, math.ceil(part.total / together), self.prior.num_timesteps, self.generator)
-        return drawn.repeat_interleave(together)[part.slice].to(self.prior.device)
+        return sent(drawn.repeat_interleave(together)[part.slice], self.prior.device)
 
     def _noise_like(self, x: Tensor, part: Part) -> Tensor:
         shape = (part.total, *x.shape[1:])
-        return torch.randn(shape, generator=self.generator, device=self.generator.device)[part.slice].to(x.device)
+        return sent(torch.randn(shape, generator=self.generator, device=self.generator.device)[part.slice], x.device)
 
 
 def rescaled(guided: Tensor, conditional: Tensor, share: float, views_together: int = 1) -> Tensor:

@@ -25,6 +25,7 @@ from backend.priors.base import TextEmbedding
 from backend.priors.noise import Prediction
 from backend.priors.unet_prior import UNetPrior
 from backend.priors.views import ViewCondition
+from backend.transfer import sent
 
 LOW_RANK = 4  # Wang et al. 2023 leave it open; threestudio and the authors' code take 4
 ATTENTION_LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
@@ -138,7 +139,8 @@ class LowRankStudent(nn.Module):
         handles = [layer.register_forward_hook(lambda _, inputs, output, change=change: output + change(inputs[0]))
                    for layer, change in zip(self._layers, self.changes, strict=True)]
         if self.camera is not None and view is not None:
-            told = self.camera(view.camera_matrices().to(next(self.camera.parameters())))
+            own = next(self.camera.parameters())
+            told = self.camera(sent(view.camera_matrices(), own.device).to(own))
             handles.append(self._prior[0].unet.time_embedding.register_forward_hook(
                 lambda _, inputs, output: output + told.to(output.dtype)))
         try:

@@ -13,6 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from backend.kernels.chance import uniform
+
+CELLS_AT_ONCE = 1 << 18  # of an update: what a field needs for them stays far below what a step needs
+AT_RANDOM = 0.25  # share of all cells that an update looks at besides the occupied ones (NerfAcc)
+
 
 @dataclass(frozen=True)
 class OccupancyConfig:
@@ -54,15 +59,14 @@ class OccupancyGrid(nn.Module):
     def update(self, field: Callable[[torch.Tensor], torch.Tensor], generator: torch.Generator) -> None:
         """Looks at cells through `field` (points (N, 3) to density (N,)) at random places inside them.
 
-        generator: a CPU generator; the same seed looks at the same places on every device.
+        generator: a CPU generator, which gives one seed; it means the same places on every device.
         """
-        cells = self._cells_to_visit(generator)
-        side = self.config.resolution
-        index = torch.stack([cells // (side * side), cells // side % side, cells % side], -1).float()
-        inside = torch.rand(index.shape, generator=generator).to(index.device)
-        seen = field((index + inside) * (2.0 / side) - 1.0).reshape(-1).float()
-        flat = self.density.view(-1)
-        flat[cells] = torch.maximum(flat[cells] * self.config.decay, torch.nan_to_num(seen))
+        seed = int(torch.randint(2**31 - 2, (), generator=generator))
+        side, flat = self.config.resolution, self.density.view(-1)
+        for cells in self._cells_to_visit(seed).split(CELLS_AT_ONCE):
+            index = torch.stack([cells // (side * side), cells // side % side, cells % side], -1).float()
+            seen = field((index + uniform(seed, cells, 3)) * (2.0 / side) - 1.0).reshape(-1).float()
+            flat[cells] = torch.maximum(flat[cells] * self.config.decay, torch.nan_to_num(seen))
         limit = torch.clamp(flat.mean(), max=self.config.threshold)
         self.occupied.copy_(self.density > limit)
         self.updates += 1
@@ -71,11 +75,9 @@ class OccupancyGrid(nn.Module):
         """Part of the cells that are occupied, 0..1."""
         return float(self.occupied.float().mean())
 
-    def _cells_to_visit(self, generator: torch.Generator) -> torch.Tensor:
-        total, device = self.occupied.numel(), self.occupied.device
+    def _cells_to_visit(self, seed: int) -> torch.Tensor:
+        every = torch.arange(self.occupied.numel(), device=self.occupied.device)
         if int(self.updates) < self.config.warm_up:
-            return torch.arange(total, device=device)
-        chosen = self.occupied.view(-1) != 0
-        draw = torch.randint(total, (total // 4,), generator=generator).to(device)
-        chosen[draw] = True
+            return every
+        chosen = (self.occupied.view(-1) != 0) | (uniform(seed + 1, every, 1).view(-1) < AT_RANDOM)
         return chosen.nonzero().view(-1)

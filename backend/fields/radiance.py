@@ -8,6 +8,7 @@ renderer's business.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
@@ -91,7 +92,7 @@ class RadianceField(nn.Module):
         if method == "analytic":
             gradient = self._level_gradient(points)
         elif method == "tetrahedral":
-            corners = points.new_tensor(_TETRAHEDRON)
+            corners = _tetrahedron_on(points.device)
             shifted = points[None] + corners[:, None] * epsilon
             levels = self.level(shifted.reshape(-1, 3)).reshape(4, -1)
             gradient = levels.t() @ corners
@@ -113,6 +114,12 @@ class RadianceField(nn.Module):
         gradient = hash_point_gradient(points, self.table, through, self.config.grid)
         away = functional.normalize(points, dim=-1, eps=1e-8)
         return gradient - away * (self.config.blob_scale / self.config.blob_radius)
+
+
+@functools.cache
+def _tetrahedron_on(device: torch.device) -> torch.Tensor:
+    """The corners (4, 3), sent to a device once."""
+    return torch.tensor(_TETRAHEDRON, device=device)
 
 
 def _uniform(shape: tuple[int, int], fan_in: int, generator: torch.Generator) -> torch.Tensor:

@@ -77,9 +77,11 @@ def laplacian(vertices: torch.Tensor, faces: torch.Tensor, edges: torch.Tensor |
     a, b = edges.unbind(1)
     total = torch.zeros_like(vertices).index_add(0, a, vertices.index_select(0, b))
     total = total.index_add(0, b, vertices.index_select(0, a))
-    degree = torch.bincount(edges.reshape(-1), minlength=len(vertices)).to(vertices.dtype)
+    ones = torch.ones_like(a, dtype=vertices.dtype)
+    degree = torch.zeros_like(vertices[:, 0]).index_add(0, a, ones).index_add(0, b, ones)
+    linked = (degree > 0).to(vertices.dtype)
     mean = total / degree.clamp(min=1.0)[:, None]
-    return (mean - vertices)[degree > 0].square().sum(1).mean()
+    return ((mean - vertices).square().sum(1) * linked).sum() / linked.sum()
 
 
 def sign_change_entropy(sdf: torch.Tensor, edges: torch.Tensor, scale: float = 1.0) -> torch.Tensor:

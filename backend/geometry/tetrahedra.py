@@ -248,7 +248,10 @@ def _is_even(permutation: tuple[int, ...]) -> bool:
     return sum(permutation[i] > permutation[j] for i in range(4) for j in range(i + 1, 4)) % 2 == 0
 
 
-_CORNERS, _SINGLE, _DOUBLE, _PIECES = _tables()
+@lru_cache(maxsize=16)
+def _tables_on(device: torch.device) -> tuple[torch.Tensor, ...]:
+    """`_tables`, sent to a device once."""
+    return tuple(table.to(device) for table in _tables())
 
 
 def marching_tetrahedra(grid: TetrahedralGrid, sdf: torch.Tensor, vertices: torch.Tensor | None = None) -> Surface:
@@ -285,12 +288,12 @@ def _march_topology(grid: TetrahedralGrid, sdf: torch.Tensor) -> tuple[tuple[tor
     active = ((count > 0) & (count < 6)).nonzero().squeeze(1)
     at = inside.index_select(0, grid.octahedra.index_select(1, active).reshape(-1)).reshape(6, -1).long()
     code = torch.stack([at[0] + 2 * at[1] + 4 * at[2 + i] + 8 * at[2 + (i + 1) % 4] for i in range(4)], 1)  # (A, 4)
-    corners, pieces = _CORNERS.to(device), _PIECES.to(device)
+    corners, single, double, pieces = _tables_on(device)
     edge_ids = grid.octahedron_edges.index_select(1, active)  # (13, A)
     flags = torch.zeros(len(grid.edges), dtype=torch.bool, device=device)
     picked = []
-    for table, size in ((_SINGLE, 3), (_DOUBLE, 4)):
-        which, piece = table.to(device)[code].nonzero(as_tuple=True)
+    for table, size in ((single, 3), (double, 4)):
+        which, piece = table[code].nonzero(as_tuple=True)
         local = corners[code[which, piece], :size]  # (N, size) of the six edges
         ids = edge_ids[pieces[piece].gather(1, local), which[:, None]].long()
         flags[ids.reshape(-1)] = True

@@ -60,19 +60,20 @@ class CoarseStage(Stage[Opinion]):
         """Guidance, orientation, sparsity and opacity terms of one batch of views."""
         settings, share = self.settings, self.share
         cameras = sample_cameras(settings.camera, settings.views, settings.pixels, self.generator)
-        cameras = cameras.to(self.field.table.device)
         shading = sample_shading(settings.light, share, cameras, self.guide.prior.traits.knows_light, self.generator)
         part = self.part(settings.views, self.guide.prior.traits.views_together)
         if not part.is_whole:  # all ranks drew the same views; each looks through some of them
             cameras = cameras[part.slice]
             shading = None if shading is None else (shading[0][part.slice], shading[1])
+        view = self.guide.view(cameras, shading)
+        cameras = cameras.to(self.field.table.device)
         orientation = settings.orientation.at(share)
         with_normals = shading is not None or orientation > 0
         render = self.render(cameras, with_normals, jitter=True, views_before=part.start)
         seen = Seen(render.colour, render.opacity, render.normal)
         lit = self.guide.light(seen, cameras, settings.light, shading)
         images = self.guide.pack(lit, settings.random_background)
-        opinion = self.guide.judge(images, self.guide.view(cameras, shading), share, part)
+        opinion = self.guide.judge(images, view, share, part)
         loss = opinion.loss + settings.sparsity.at(share) * (render.opacity.square() + 0.01).sqrt().mean()
         if orientation > 0 and render.orientation is not None:
             hit = (render.opacity.detach() > 0.0).sum()

@@ -83,6 +83,12 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
                               with_normals=standing.shading is not None)
         lit = standing.guide.light(seen, standing.cameras, settings.light, standing.shading)
         images = standing.guide.pack(lit, 0.5)
+        # Before the prior is asked: which faces touch is counted by the host, which would wait for the prior too.
+        pairs, edges = face_pairs(faces, len(vertices))
+        calm = SIGN_TERM * self.surface.sign_term(marched)
+        calm = calm + settings.normal_consistency * normal_consistency(vertices, faces, pairs)
+        if settings.laplacian > 0:
+            calm = calm + settings.laplacian * laplacian(vertices, faces, edges) / self.surface.grid.cell_size**2
         answer: tuple[Guide, Opinion] | None = None
         if asked:
             opinion = standing.guide.judge(images, standing.view, self.share, standing.part)
@@ -92,25 +98,20 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
             assert standing.target is not None
             guidance = fit(images, standing.target)
             self._standing[self.turn] = standing.used()
-        pairs, edges = face_pairs(faces, len(vertices))
-        loss = guidance + SIGN_TERM * self.surface.sign_term(marched)
-        loss = loss + settings.normal_consistency * normal_consistency(vertices, faces, pairs)
-        if settings.laplacian > 0:
-            loss = loss + settings.laplacian * laplacian(vertices, faces, edges) / self.surface.grid.cell_size**2
-        return standing.part.weigh(loss), answer
+        return standing.part.weigh(guidance + calm), answer
 
     def _choose_views(self) -> _Standing:
         settings = self.settings
         whole = float(torch.rand((), generator=self.generator)) < settings.coarse_share
         guide = self.coarse if whole else self.fine
         cameras = sample_cameras(settings.camera, settings.views, settings.pixels, self.generator)
-        cameras = cameras.to(self.surface.sdf.device)
         shading = sample_shading(settings.light, self.share, cameras, guide.prior.traits.knows_light, self.generator)
         part = self.part(settings.views, guide.prior.traits.views_together)
         if not part.is_whole:
             cameras = cameras[part.slice]
             shading = None if shading is None else (shading[0][part.slice], shading[1])
-        return _Standing(guide, cameras, shading, guide.view(cameras, shading), part)
+        view = guide.view(cameras, shading)
+        return _Standing(guide, cameras.to(self.surface.sdf.device), shading, view, part)
 
     def load(self, state: dict[str, Any]) -> None:
         super().load(state)
@@ -160,9 +161,10 @@ def render_surface(
     mask = fragments.mask
     # Only pixels that see something are asked for a colour. Their places move with the surface, but the texture's
     # gradient with respect to place is noise at this stage, so it is cut.
-    colour = torch.zeros_like(values[..., :3])
-    colour = colour.masked_scatter(mask[..., None], texture.colour(values[..., :3][mask].detach()))
-    layers = [colour, mask[..., None].float()]
+    covered = mask.reshape(-1).nonzero().squeeze(1)
+    places = values.detach()[..., :3].reshape(-1, 3).index_select(0, covered)
+    colour = torch.zeros_like(values[..., :3]).reshape(-1, 3).index_copy(0, covered, texture.colour(places))
+    layers = [colour.view_as(values[..., :3]), mask[..., None].float()]
     if normals is not None:
         layers.append(torch.nn.functional.normalize(values[..., 3:], dim=-1, eps=1e-6) * mask[..., None])
     image = rasteriser.antialias(torch.cat(layers, -1), fragments, vertices, faces, cameras)

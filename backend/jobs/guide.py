@@ -26,6 +26,7 @@ from backend.priors.unet_prior import UNetPrior
 from backend.priors.views import ViewCondition
 from backend.render.cameras import Cameras
 from backend.render.lighting import shade
+from backend.transfer import sent
 from protocol.errors import BadRequest
 
 
@@ -86,7 +87,7 @@ class Guide:
         """The render as it looks under this step's light, or as it is."""
         if shading is None or seen.normal is None:
             return seen
-        directions, hidden = shading
+        directions, hidden = sent(shading[0], seen.colour.device), shading[1]
         albedo = seen.opacity.expand_as(seen.colour) if hidden else seen.colour
         return Seen(shade(albedo, seen.normal, directions, light.ambient, seen.opacity), seen.opacity, seen.normal)
 
@@ -94,11 +95,12 @@ class Guide:
         """(B, 3 or 4, H, W) as the prior wants to see it."""
         background: Tensor | float = GREY
         if self.prior.traits.channels == "rgb" and float(torch.rand((), generator=self.generator)) < random_background:
-            background = torch.rand(3, generator=self.generator).to(seen.colour.device)
+            background = sent(torch.rand(3, generator=self.generator), seen.colour.device)
         return self.prior.pack_composited(seen.colour + (1 - seen.opacity) * background, seen.opacity)
 
     def view(self, cameras: Cameras, shading: tuple[Tensor, bool] | None) -> ViewCondition:
-        """How the prior is told where it looks from and what light there is."""
+        """How the prior is told where it looks from and what light there is. On the CPU, where nobody has to wait to
+        find words for it: priors send what their networks read."""
         if shading is None:
             return ViewCondition.from_cameras(cameras)
         lit = torch.ones(len(cameras), device=cameras.device)
@@ -148,9 +150,12 @@ class Learner:
         """One step of learning what renders look like."""
         self._optimiser.zero_grad(set_to_none=True)
         loss = distillation.learn(images, view, part=part)
-        if not bool(loss.isfinite()):
-            return  # the scene's own step goes back in that case; the student must not keep what it saw
         (loss if part is None else part.weigh(loss)).backward()
+        # The scene's own step goes back if this is not finite; the student must not keep what it saw. Asking the device
+        # would make the host wait for it.
+        for one in self.student.parameters():
+            if one.grad is not None:
+                one.grad = torch.where(loss.isfinite(), one.grad, 0.0)
         self.ranks.sum_gradients(self.student.parameters())
         self._optimiser.step()
 

@@ -14,9 +14,9 @@ import time
 import torch
 import warp as wp
 
-from backend.kernels import composite, hash_grid, rasterise, ray_cast, ray_march, signed, winding
+from backend.kernels import chance, composite, hash_grid, rasterise, ray_cast, ray_march, signed, winding
 
-MODULES = (hash_grid, ray_march, composite, rasterise, ray_cast, signed, winding)
+MODULES = (chance, hash_grid, ray_march, composite, rasterise, ray_cast, signed, winding)
 
 
 def prepare(device: torch.device) -> float:

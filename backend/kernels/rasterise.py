@@ -344,8 +344,7 @@ def scan(vertices: torch.Tensor, faces: torch.Tensor, tangents: torch.Tensor, wi
             count = some.stop - some.start
             launches.append(((count, faces.shape[0]), [*inputs, width, height, runtime.view(keys[some])]))
         runtime.launch_all(_scan, launches, device)
-    found = (keys & 0xFFFFFFFF).to(torch.int32)
-    return torch.where(keys == EMPTY, found.new_tensor(-1), found)
+    return (keys & 0xFFFFFFFF).to(torch.int32).masked_fill_(keys == EMPTY, -1)
 
 
 class _Barycentric(torch.autograd.Function):

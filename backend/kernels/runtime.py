@@ -53,10 +53,20 @@ def view(tensor: torch.Tensor, dtype: Any = None) -> Any:
 def launch(kernel: Any, dim: int | Sequence[int], inputs: Sequence[Any], device: torch.device) -> None:
     """Runs `kernel` over `dim` threads on `device`; torch tensors among `inputs` must already be `view`s."""
     if device.type == "cuda":
-        stream = wp.stream_from_torch(torch.cuda.current_stream(device))
-        wp.launch(kernel, dim=dim, inputs=list(inputs), stream=stream)
+        wp.launch(kernel, dim=dim, inputs=list(inputs), stream=_stream(torch.cuda.current_stream(device)))
     else:
         wp.launch(kernel, dim=dim, inputs=list(inputs), device="cpu")
+
+
+_streams: dict[tuple[int, int], Any] = {}
+
+
+def _stream(current: torch.cuda.Stream) -> Any:
+    """Warp's name for one of torch's streams, made once: torch's streams live as long as the process."""
+    key = current.device_index, current.cuda_stream
+    if key not in _streams:
+        _streams[key] = wp.stream_from_torch(current)
+    return _streams[key]
 
 
 def parts(count: int, device: torch.device, each: int = 1) -> list[slice]:

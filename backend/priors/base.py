@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from backend.priors.noise import NoiseSchedule, Prediction
 from backend.priors.views import ViewCondition
+from backend.transfer import sent
 
 GREY = 0.5  # colour behind the object wherever a prior looks at an image
 
@@ -43,6 +44,8 @@ class TextEmbedding:
 
     def __getitem__(self, index: slice | Tensor | list[int]) -> TextEmbedding:
         """Rows by slice or by index; an index may name a row several times."""
+        if isinstance(index, list):
+            index = sent(torch.tensor(index), self.tokens.device)
         return TextEmbedding(*(None if part is None else part[index] for part in self._parts()))
 
     def expand(self, count: int) -> TextEmbedding:
@@ -51,7 +54,8 @@ class TextEmbedding:
             return self
         if len(self) != 1:
             raise ValueError(f"{len(self)} texts cannot stand beside {count} images")
-        return self[[0] * count]
+        return TextEmbedding(*(None if part is None else part.expand(count, *part.shape[1:])
+                               for part in self._parts()))
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> TextEmbedding:
         return TextEmbedding(*(None if part is None else part.to(device=device, dtype=dtype)

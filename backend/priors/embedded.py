@@ -24,6 +24,7 @@ from backend.priors.sentence_encoder import WIDTH, SentenceEncoder, check_weight
 from backend.priors.text import EmbeddingCache, TextReader
 from backend.priors.unet_prior import UNetPrior, noise_from_scheduler, prepare, vae_dtype
 from backend.priors.views import VIEW_NUMBERS, ViewCondition
+from backend.transfer import sent
 from protocol.errors import BrokenWeights, PriorNotFound
 
 Part = Literal["pixel", "latent"]
@@ -43,7 +44,7 @@ class EmbeddedPrior(UNetPrior):
     def conditioning(self, x_t: Tensor, text: TextEmbedding, view: ViewCondition | None) -> dict[str, Any]:
         if view is None or text.pooled is None:
             raise ValueError(f"{self.traits.name} needs a view and a sentence vector for every image")
-        numbers = torch.cat([view.numbers().to(text.pooled), text.pooled], dim=-1)
+        numbers = torch.cat([sent(view.numbers(), text.pooled.device).to(text.pooled), text.pooled], dim=-1)
         return {"class_labels": numbers, "encoder_attention_mask": text.mask}
 
 

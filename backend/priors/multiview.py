@@ -24,6 +24,7 @@ from backend.priors.stable_diffusion import load as load_stable_diffusion
 from backend.priors.text import TextReader
 from backend.priors.unet_prior import UNetPrior, noise_from_scheduler, prepare, vae_dtype
 from backend.priors.views import VIEW_NUMBERS, ViewCondition
+from backend.transfer import sent
 from protocol.errors import BrokenWeights
 
 MATRIX_NUMBERS = 16
@@ -41,7 +42,7 @@ class CameraPrior(StableDiffusionPrior):
             raise ValueError(f"{self.traits.name} needs the views")
         wanted = self.unet.config.projection_class_embeddings_input_dim
         numbers = view.numbers() if wanted == VIEW_NUMBERS else view.camera_matrices()
-        return {"class_labels": numbers.to(text.tokens)}
+        return {"class_labels": sent(numbers, text.tokens.device).to(text.tokens)}
 
 
 def load_camera_prior(folder: Path, device: torch.device, dtype: torch.dtype, cache_folder: Path | None = None,
@@ -110,7 +111,7 @@ class NovelViewPrior(UNetPrior):
             raise ValueError(f"{self.traits.name} needs the views")
         _, latents = self._shown()
         said = text.pooled
-        pose = self.pose_numbers(view).to(text.tokens)
+        pose = sent(self.pose_numbers(view), text.tokens.device).to(text.tokens)
         tokens = self._projection(torch.cat([text.tokens, pose[:, None]], dim=-1)) * said[..., None]
         x = torch.cat([x_t, latents * said[..., None, None].float()], dim=1).to(self.dtype)
         return self.unet(x, t, encoder_hidden_states=tokens, return_dict=False)[0].float()

@@ -50,16 +50,17 @@ class PromptBook:
     def positive(self, count: int, view: ViewCondition | None = None) -> TextEmbedding:
         """The prompt for `count` images, with view words where they are used and the views are known."""
         if not self.uses_view_words or view is None:
-            return self._rows[[1] * count]
+            return self._rows[1:2].expand(count)
         return self._rows[[2 + VIEW_WORDS.index(word) for word in view.words()]]
 
     def negative(self, count: int) -> TextEmbedding:
         """The negative prompt (or "") for `count` images."""
-        return self._rows[[0] * count]
+        return self._rows[0:1].expand(count)
 
     def empty(self, count: int) -> TextEmbedding:
         """"" for `count` images, whatever the negative prompt."""
-        return self._rows[[(len(self._rows) - 1) if self.negative_prompt else 0] * count]
+        row = (len(self._rows) - 1) if self.negative_prompt else 0
+        return self._rows[row:row + 1].expand(count)
 
     def for_word(self, word: ViewWord) -> TextEmbedding:
         """The prompt seen from one side, a single row. Raises ValueError where view words are not used."""

@@ -23,6 +23,7 @@ from backend.priors.loading import load_component, load_pipeline, weights_revisi
 from backend.priors.text import TextReader
 from backend.priors.unet_prior import UNetPrior, noise_from_scheduler, prepare, vae_dtype
 from backend.priors.views import ViewCondition
+from backend.transfer import sent
 from protocol.errors import BrokenWeights
 
 TEXT_COMPONENTS = ("text_encoder", "text_encoder_2")
@@ -41,7 +42,7 @@ class StableDiffusionXLPrior(UNetPrior):
     def conditioning(self, x_t: Tensor, text: TextEmbedding, view: ViewCondition | None) -> dict[str, Any]:
         size = self.traits.resolution
         # Original size, crop's corner, target size: a whole picture of the training size (Podell et al. 2023, 2.2).
-        numbers = torch.tensor([[size, size, 0, 0, size, size]], device=text.tokens.device, dtype=text.tokens.dtype)
+        numbers = sent(torch.tensor([[size, size, 0, 0, size, size]], dtype=text.tokens.dtype), text.tokens.device)
         return {"added_cond_kwargs": {"text_embeds": text.pooled, "time_ids": numbers.expand(len(text), -1)}}
 
 

@@ -33,9 +33,9 @@ def edge_topology(faces: torch.Tensor) -> EdgeTopology:
         none = faces.new_zeros((0, 2), dtype=torch.int32)
         return EdgeTopology(none, none)
     corners = faces.long()
-    ends = torch.cat([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])
-    low, high = ends.min(1).values, ends.max(1).values
-    base = int(high.max()) + 1
+    start, end = corners.t().reshape(-1), corners.roll(-1, 1).t().reshape(-1)
+    low, high = torch.minimum(start, end), torch.maximum(start, end)
+    base = 1 << 31  # above every vertex number, without asking the device for the largest
     keys, order = torch.sort(low * base + high, stable=True)
     starts = torch.ones_like(keys, dtype=torch.bool)
     starts[1:] = keys[1:] != keys[:-1]

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from backend.transfer import sent
+
 DEFAULT_FOV = math.radians(40.0)
 """Vertical field of view of the default camera, radians."""
 DEFAULT_DISTANCE = 3.0
@@ -72,7 +74,7 @@ class Cameras:
 
     def to(self, device: torch.device | str) -> Cameras:
         names = ("camera_to_world", "fov_y", "azimuth", "elevation", "zoom")
-        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+        return replace(self, **{name: sent(getattr(self, name), device) for name in names})
 
     def resized(self, width: int, height: int) -> Cameras:
         """The same views at another image size."""
@@ -96,7 +98,8 @@ class Cameras:
         """Rigid inverses of the poses (B, 4, 4)."""
         rotation = self.camera_to_world[:, :3, :3].transpose(1, 2)
         translation = -(rotation @ self.camera_to_world[:, :3, 3:])
-        bottom = self.camera_to_world.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(len(self), 1, 4)
+        bottom = torch.zeros_like(rotation[:, :1])  # (0, 0, 0, 1), filled in where it lies
+        bottom = torch.nn.functional.pad(bottom, (0, 1), value=1.0)
         return torch.cat([torch.cat([rotation, translation], 2), bottom], 1)
 
     def projection(self, near: float = 0.05, far: float = 100.0) -> torch.Tensor:

@@ -4,10 +4,13 @@
 import pytest
 import warp as wp
 
-from backend.kernels import composite, hash_grid, rasterise, ray_cast, ray_march
+from backend.kernels import chance, composite, hash_grid, rasterise, ray_cast, ray_march
 
 
-@pytest.mark.parametrize("module", [hash_grid, ray_march, composite, rasterise, ray_cast], ids=lambda m: m.__name__)
+MODULES = (chance, composite, hash_grid, rasterise, ray_cast, ray_march)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_kernels_compile_to_ptx(module, tmp_path):
     wp.compile_aot_module(module.__name__, arch=80, module_dir=tmp_path, use_ptx=True)
     (source,) = tmp_path.glob("*.ptx")
