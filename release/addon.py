@@ -26,7 +26,7 @@ ID = "maquette"
 MANIFEST = "blender_manifest.toml"
 LEFT_OUT = {"__main__.py"}
 """The demo: it is for a clone of this repository."""
-SOURCE_ENDINGS = (".py", ".toml", ".png", ".svg", ".ico")
+SOURCE_ENDINGS = (".py", ".toml", ".po", ".png", ".svg", ".ico")
 NOT_NEEDED = re.compile(r"(^|/)(tests|__pycache__)/|\.(pyi|pyx|pxd|pxi|h|c|cpp)$|(^|/)py\.typed$")
 """Files of a wheel that nothing imports."""
 TIME = (1980, 1, 1, 0, 0, 0)

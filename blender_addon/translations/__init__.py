@@ -3,35 +3,44 @@
 
 Labels, tooltips and enum items are found by Blender itself once `register` was called; what the code puts together
 goes through `words.say`. Sentences with values in them that come from elsewhere, such as an error of the hub, are
-recognised by their form (`sentence`): "{0} has no faces" in the dictionaries stands for every object.
+recognised by their form (`sentence`): "{0} has no faces" in the files stands for every object. A language is one .po
+file here and a line in `FILES`.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from pathlib import Path
 
 import bpy
 
-from . import chinese, german
+from . import po
 
-LANGUAGES: dict[str, dict[str, str]] = {
-    "de_DE": german.TEXTS,
-    "de": german.TEXTS,
-    "zh_HANS": chinese.TEXTS,
-    "zh_CN": chinese.TEXTS,  # its name before Blender 4.0
+FILES = {
+    "de_DE": "de.po",
+    "de": "de.po",
+    "zh_HANS": "zh_HANS.po",
+    "zh_CN": "zh_HANS.po",  # its name before Blender 4.0
 }
+"""Blender's name of a language -> the file of its sentences."""
 CONTEXTS = ("*", "Operator")
 """Blender looks labels of operators up in a context of their own."""
 
 _NUMBERED = re.compile(r"\{(\d)\}")
 
 
+@functools.cache
+def texts(file: str) -> dict[str, str]:
+    """The sentences of a language's file, by the English ones. {places} stay as they are."""
+    return po.read(Path(__file__).parent / file)
+
+
 def table() -> dict[str, dict[tuple[str, str], str]]:
     """What Blender's registration wants."""
     return {
-        locale: {(context, text): translated for text, translated in texts.items() for context in CONTEXTS}
-        for locale, texts in LANGUAGES.items()
+        locale: {(context, text): translated for text, translated in texts(file).items() for context in CONTEXTS}
+        for locale, file in FILES.items()
     }
 
 
@@ -46,7 +55,7 @@ def unregister(package: str) -> None:
 @functools.lru_cache(maxsize=1)
 def _forms() -> list[tuple[re.Pattern[str], str]]:
     """(what a filled-in sentence looks like, its form with numbered places), the longest first."""
-    forms = [text for text in german.TEXTS if _NUMBERED.search(text)]
+    forms = [text for text in texts("de.po") if _NUMBERED.search(text)]
     found = []
     for form in sorted(forms, key=len, reverse=True):
         pieces = _NUMBERED.split(form)  # text, number, text, number, ..., text
@@ -74,4 +83,4 @@ def sentence(text: str) -> str:
 def _speaks_another() -> bool:
     """Is the interface in one of our languages?"""
     view = bpy.context.preferences.view
-    return view.use_translate_interface and bpy.app.translations.locale in LANGUAGES
+    return view.use_translate_interface and bpy.app.translations.locale in FILES

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from blender_addon import connection, jobs, translations, words
-from blender_addon.translations import chinese, german
+from blender_addon.translations import po
 
 ROOT = Path(__file__).resolve().parents[2]
-DICTIONARIES = {"german": german.TEXTS, "chinese": chinese.TEXTS}
+DICTIONARIES = {file: translations.texts(file) for file in sorted(set(translations.FILES.values()))}
+GERMAN = DICTIONARIES["de.po"]
 PLACES = re.compile(r"\{[^}]*\}")
 FROM_ELSEWHERE = {
     # errors of the protocol's client that come up in every session
@@ -89,7 +90,7 @@ def test_places_for_values_are_kept(language):
 @pytest.fixture
 def speaking_german(monkeypatch):
     monkeypatch.setattr(translations, "_speaks_another", lambda: True)
-    pgettext = type("T", (), {"pgettext_iface": staticmethod(lambda text: german.TEXTS.get(text, text))})
+    pgettext = type("T", (), {"pgettext_iface": staticmethod(lambda text: GERMAN.get(text, text))})
     monkeypatch.setattr(translations.bpy, "app", type("A", (), {"translations": pgettext}))
 
 
@@ -114,7 +115,7 @@ from blender_addon import translations, words
 found = {}
 translations.register("maquette")
 view = bpy.context.preferences.view
-for locale in [one for one in bpy.app.translations.locales if one in translations.LANGUAGES]:
+for locale in [one for one in bpy.app.translations.locales if one in translations.FILES]:
     view.language = locale
     view.use_translate_interface = True
     found[locale] = [words.say("Select Result"), words.say("{count} min ago", count=3), words.say("Cube has no faces")]
@@ -137,7 +138,7 @@ def test_a_program_shows_them():
     assert found.pop("after") == "Select Result"
     assert any(locale.startswith("de") for locale in found) and any(locale.startswith("zh") for locale in found)
     for locale, said in found.items():
-        texts = translations.LANGUAGES[locale]
+        texts = translations.texts(translations.FILES[locale])
         assert said == [
             texts["Select Result"], texts["{count} min ago"].format(count=3),
             texts["{0} has no faces"].replace("{0}", "Cube"),
@@ -147,3 +148,22 @@ def test_a_program_shows_them():
 def test_the_dictionaries_are_sorted():
     for texts in DICTIONARIES.values():
         assert list(texts) == sorted(texts, key=str.lower)
+
+
+def test_every_language_has_its_file_and_no_file_is_left_over():
+    folder = Path(translations.__file__).parent
+    assert {one.name for one in folder.glob("*.po")} == set(translations.FILES.values())
+
+
+def test_po_files_are_read_as_translators_programs_write_them(tmp_path):
+    path = tmp_path / "x.po"
+    path.write_text(
+        '# a comment\nmsgid ""\nmsgstr "Language: x\\n"\n\n'
+        '#: file.py:3\nmsgid "One \\"word\\""\nmsgstr "Ein \\"Wort\\""\n'
+        'msgid ""\n"over "\n"lines"\nmsgstr ""\n"auf "\n"Zeilen"\n\nmsgid "not yet"\nmsgstr ""\n', encoding="utf-8",
+    )
+    assert po.read(path) == {'One "word"': 'Ein "Wort"', "over lines": "auf Zeilen"}
+    for broken in ('msgid "a\n', "hello\n", 'msgctxt "a"\n'):
+        path.write_text(broken, encoding="utf-8")
+        with pytest.raises(po.BrokenFile, match="line 1"):
+            po.read(path)
