@@ -68,6 +68,8 @@ class Guidance:
             raise ValueError(f"the guidance scale must be finite, got {scale}")
         if perp_neg is not None and not book.uses_view_words:
             raise ValueError("Perp-Neg compares view words, and this prompt book has none: its prior knows the camera")
+        if perp_neg is not None and not prior.traits.takes_guidance:
+            raise ValueError(f"Perp-Neg compares answers to several texts, which {prior.traits.name} does not stand")
         self.prior = prior
         self.book = book
         self.scale = scale
@@ -81,12 +83,8 @@ class Guidance:
         scale = self.scale if scale is None else scale
         if self.perp_neg is not None and view is not None:
             return self._perp_neg(x_t, t, view, scale, self.perp_neg)
-        positive = self.book.positive(len(x_t), view)
-        if scale == 1.0:
-            only = self.prior.predict(x_t, t, positive, view)
-            return Guided(only, only)
-        without, conditional = self.prior.predict_branches(x_t, t, [self.book.negative(len(x_t)), positive], view)
-        return Guided(_guide(without, conditional, scale), conditional)
+        positive, negative = self.book.positive(len(x_t), view), self.book.negative(len(x_t))
+        return Guided(*self.prior.guided(x_t, t, positive, negative, view, scale))
 
     def _perp_neg(self, x_t: Tensor, t: Tensor, view: ViewCondition, scale: float, settings: PerpNeg) -> Guided:
         positive, negatives, weights = perp_neg_texts(self.book, view, settings)

@@ -22,8 +22,8 @@ from backend.distillation.ranks import Part
 from backend.distillation.residuals import Sample
 from backend.distillation.sds import DistillationSettings, ScoreDistillation
 from backend.priors.base import TextEmbedding
+from backend.priors.network_prior import NetworkPrior
 from backend.priors.noise import Prediction
-from backend.priors.unet_prior import UNetPrior
 from backend.priors.views import ViewCondition
 from backend.transfer import sent
 
@@ -101,7 +101,8 @@ class LowRankStudent(nn.Module):
     """The prior itself with low-rank changes of its attention layers, and the camera where it did not know it.
 
     Args:
-        prior: any prior on a diffusers UNet; its weights stay as they are, its answers too while the student is silent.
+        prior: any prior on a network of diffusers; its weights stay as they are, its answers too while the student is
+            silent.
         text: the prompt that the student reads; one row, as `PromptBook.positive(1)` gives it.
         rank: of the changes, 1 or more.
         seed: of the first weights.
@@ -110,13 +111,13 @@ class LowRankStudent(nn.Module):
         ValueError: the network has no attention layers to change.
     """
 
-    def __init__(self, prior: UNetPrior, text: TextEmbedding, rank: int = LOW_RANK, seed: int = 0) -> None:
+    def __init__(self, prior: NetworkPrior, text: TextEmbedding, rank: int = LOW_RANK, seed: int = 0) -> None:
         super().__init__()
         if rank < 1:
             raise ValueError(f"the rank must be at least 1, got {rank}")
         self._prior, self._text = [prior], text  # in a list, so that the prior's weights are not the student's
         generator = torch.Generator().manual_seed(seed)
-        layers = [(name, layer) for name, layer in prior.unet.named_modules()
+        layers = [(name, layer) for name, layer in prior.backbone.named_modules()
                   if isinstance(layer, nn.Linear) and name.endswith(ATTENTION_LAYERS)]
         if not layers:
             raise ValueError(f"{prior.traits.name} has no attention layers that a student could change")
@@ -124,11 +125,11 @@ class LowRankStudent(nn.Module):
         self._layers = [layer for _, layer in layers]
         self.camera: nn.Sequential | None = None
         if not prior.traits.knows_camera:
-            self.camera = camera_embedding(prior.unet.time_embedding.linear_2.out_features, generator)
+            self.camera = camera_embedding(prior.time_embedding[1], generator)
             self.camera.to(prior.device)
 
     def __call__(self, x_t: Tensor, t: Tensor, view: ViewCondition | None) -> Prediction:
-        prior: UNetPrior = self._prior[0]
+        prior: NetworkPrior = self._prior[0]
         with self._speaking(view):
             output = prior.network(x_t, t, self._text.expand(len(x_t)), view)
         return prior.noise.from_output(output, x_t, t)
@@ -141,7 +142,7 @@ class LowRankStudent(nn.Module):
         if self.camera is not None and view is not None:
             own = next(self.camera.parameters())
             told = self.camera(sent(view.camera_matrices(), own.device).to(own))
-            handles.append(self._prior[0].unet.time_embedding.register_forward_hook(
+            handles.append(self._prior[0].time_embedding[0].register_forward_hook(
                 lambda _, inputs, output: output + told.to(output.dtype)))
         try:
             yield

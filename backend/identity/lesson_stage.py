@@ -20,7 +20,7 @@ from backend.identity.changes import Changes
 from backend.identity.words import Teacher, first_vectors
 from backend.jobs.stage import Stage
 from backend.priors.base import TextEmbedding
-from backend.priors.noise import NoiseSchedule
+from backend.priors.noise import Prediction
 from backend.priors.text import TeachableText
 from backend.priors.unet_prior import UNetPrior
 from backend.priors.views import ViewCondition
@@ -94,7 +94,7 @@ class LessonStage(Stage[float]):
         t = t.to(device)
         x_t = self.prior.noise.add_noise(x, noise, t)
         view = None if examples.views is None else examples.views[some.to(device)]
-        return x_t, t, view, target(self.prior.noise, x, noise, t), examples.captions[which]
+        return x_t, t, view, self.prior.noise.to_output(Prediction(noise, x), t), examples.captions[which]
 
 
 class Student(nn.Module, ABC):
@@ -149,13 +149,3 @@ class WordStudent(Student):
 
     def tensors(self) -> dict[str, Tensor]:
         return {self.word: self.vectors.detach().cpu().clone()}
-
-
-def target(noise: NoiseSchedule, x0: Tensor, eps: Tensor, t: Tensor) -> Tensor:
-    """What a network in this noise schedule's language should answer about the samples made of x0 and eps at t."""
-    if noise.prediction_type == "epsilon":
-        return eps
-    if noise.prediction_type == "sample":
-        return x0
-    alpha_bar = noise.alpha_bar(t)
-    return alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x0

@@ -21,13 +21,15 @@ from backend.distillation.sds import DistillationSettings, ScoreDistillation
 from backend.distillation.variational import LowRankStudent, VariationalDistillation
 from backend.jobs.presets import Guidance, LightRange
 from backend.priors.base import GREY, Prior
+from backend.priors.network_prior import NetworkPrior
 from backend.priors.prompts import PromptBook
-from backend.priors.unet_prior import UNetPrior
 from backend.priors.views import ViewCondition
 from backend.render.cameras import Cameras
 from backend.render.lighting import shade
 from backend.transfer import sent
 from protocol.errors import BadRequest
+
+OF_SEVERAL_TEXTS = ("classifier", "noise_free")
 
 
 @dataclass(frozen=True)
@@ -63,12 +65,14 @@ class Guide:
     def __init__(
         self, prior: Prior, book: PromptBook, settings: Guidance, generator: torch.Generator, ranks: Ranks = ALONE
     ):
+        check_form(prior, settings)
         self.prior = prior
         self.settings = settings
         self.generator = generator
         form = {"target": "clean", "variational": "noise"}.get(settings.form, settings.form)
-        # Perp-Neg is about view words; a prior that knows the camera has no use for it.
-        perp_neg = PerpNeg() if settings.perp_neg and book.uses_view_words else None
+        # Perp-Neg is about view words; a prior that knows the camera has no use for it, nor has one without guidance.
+        fitting = book.uses_view_words and prior.traits.takes_guidance
+        perp_neg = PerpNeg() if settings.perp_neg and fitting else None
         asking = Asking(prior, book, settings.scale, perp_neg)
         how = DistillationSettings(
             form=form,  # type: ignore[arg-type]
@@ -128,6 +132,22 @@ class Guide:
         return self.prior.decode(opinion.x0)[0, :3].permute(1, 2, 0)
 
 
+def check_form(prior: Prior, settings: Guidance) -> None:
+    """Raises BadRequest where a prior cannot be distilled in the form that a preset asks for."""
+    name, form = prior.traits.name, settings.form
+    if form == "variational" and not isinstance(prior, NetworkPrior):
+        raise BadRequest(
+            f"{name} cannot be a student of itself, which variational distillation needs.",
+            path="prior", hint="Choose a preset with another form of guidance, or another prior.",
+        )
+    if form in OF_SEVERAL_TEXTS and not prior.traits.takes_guidance:
+        raise BadRequest(
+            f"{name} was distilled to a few steps: the difference of its answers to two texts, which the form {form!r} "
+            "is made of, means nothing.",
+            path="prior", hint="Choose the model that it was distilled from, or a preset with another form.",
+        )
+
+
 class Learner:
     """The student of the variational form and its optimiser (AdamW, as ProlificDreamer does it).
 
@@ -135,11 +155,7 @@ class Learner:
     """
 
     def __init__(self, prior: Prior, book: PromptBook, rate: float, ranks: Ranks):
-        if not isinstance(prior, UNetPrior):
-            raise BadRequest(
-                f"{prior.traits.name} cannot be a student of itself, which variational distillation needs.",
-                path="prior", hint="Choose a preset with another form of guidance, or another prior.",
-            )
+        assert isinstance(prior, NetworkPrior)  # see `check_form`
         self.student = LowRankStudent(prior, book.positive(1))
         self.ranks = ranks
         self._optimiser = torch.optim.AdamW(self.student.parameters(), lr=rate)

@@ -16,6 +16,7 @@ from backend.geometry.mesh import Mesh
 from backend.jobs.finish import Asset
 from backend.jobs.guide import Voice
 from backend.jobs.presets import Paint, Stroke
+from backend.priors.base import PriorTraits
 from backend.priors.embedded import EmbeddedPrior
 from backend.render.raster import Rasteriser
 from backend.texturing.paint import Pass, paint
@@ -27,6 +28,7 @@ from backend.texturing.together import Denoising, Show
 # presets' numbers, which were found for unshown ones, the second pass paints small pale spots over.
 SHOWN_SCALES = 2.5, 2.0
 SHOWN_BEGIN = 0.2
+USUAL = PriorTraits.usual_scale  # Stable Diffusion's, beside which the strokes' scales stand
 
 
 def repaint(
@@ -73,7 +75,8 @@ def passes_of(
 
 
 def _pass(voice: Voice, stroke: Stroke, strength: float, shape: float) -> Pass:
-    scale = stroke.scale if isinstance(voice.prior, EmbeddedPrior) else stroke.open_scale
+    traits = voice.prior.traits
+    scale = stroke.scale if isinstance(voice.prior, EmbeddedPrior) else stroke.open_scale * traits.usual_scale / USUAL
     # A weaker pass has fewer levels to go through; each step goes down as far as in a full one.
     begin = min(stroke.begin, strength)
     steps = max(2, round(stroke.steps * begin / stroke.begin))

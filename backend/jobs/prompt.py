@@ -92,7 +92,7 @@ def load_prior(name: str, role: Role, context: JobContext) -> Prior:
     if key not in context.cache:
         context.cache[key] = catalog.load(name, role, context.device, cache_folder=cache_folder())
     prior: Prior = context.cache[key]
-    return prior
+    return catalog.for_stage(prior, role)
 
 
 def cache_folder() -> Path:

@@ -16,7 +16,7 @@ from backend.jobs.coarse import CoarseStage, run_coarse
 from backend.jobs.context import JobContext
 from backend.jobs.fine import FineStage
 from backend.jobs.finish import Asset, arrays_of, finish, portrait
-from backend.jobs.guide import Guide, Opinion, Voice
+from backend.jobs.guide import Guide, Opinion, Voice, check_form
 from backend.jobs.keeper import Keeper
 from backend.jobs.paint import repaint
 from backend.jobs.presets import Preset
@@ -47,6 +47,8 @@ def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
 
     with watch.stage("read the prompt", spec.prompt):
         broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec, plan)
+        for voice, guidance in ((broad, preset.coarse.guidance), (sharp, preset.fine.guidance)):
+            check_form(voice.prior, guidance)
     with watch.stage("coarse", "finding the shape") as tell:
         stage = CoarseStage(preset.coarse, broad.prior, broad.book, context.device, seed, context.ranks,
                             plan.coarse_turns)

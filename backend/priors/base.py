@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from backend.priors.noise import NoiseSchedule, Prediction
+from backend.priors.noise import NoiseSchedule, Prediction, classifier_free_guidance
 from backend.priors.views import ViewCondition
 from backend.transfer import sent
 
@@ -31,7 +31,8 @@ class TextEmbedding:
 
     Attributes:
         tokens: (B, L, D) context for cross-attention.
-        mask: (B, L) 1 where a token counts, or None when the network reads all L.
+        mask: (B, L) 1 where a token counts, or None when the network reads all L. It may stay on the CPU where the
+            host has to know the lengths.
         pooled: (B, P) one vector a text, or None when the network wants none.
     """
 
@@ -44,9 +45,12 @@ class TextEmbedding:
 
     def __getitem__(self, index: slice | Tensor | list[int]) -> TextEmbedding:
         """Rows by slice or by index; an index may name a row several times."""
-        if isinstance(index, list):
-            index = sent(torch.tensor(index), self.tokens.device)
-        return TextEmbedding(*(None if part is None else part[index] for part in self._parts()))
+        which = torch.tensor(index) if isinstance(index, list) else index
+
+        def rows(part: Tensor) -> Tensor:
+            return part[sent(which, part.device) if isinstance(which, Tensor) else which]
+
+        return TextEmbedding(*(None if part is None else rows(part) for part in self._parts()))
 
     def expand(self, count: int) -> TextEmbedding:
         """One text for `count` images; a batch of `count` texts is returned as it is."""
@@ -85,6 +89,10 @@ class PriorTraits:
         knows_camera: takes a `ViewCondition`; the others are told by words in the prompt.
         knows_light: tells lit images from plain surface colour.
         views_together: how many views it denoises at once (4 for MVDream); batches must be multiples of it.
+        takes_guidance: its answers to two texts may be set against each other. False for networks distilled to a few
+            steps (FLUX.1 schnell, the turbo models): guidance is in their weights, and more of it burns the picture.
+        usual_scale: the guidance at which it draws its best single pictures; recipes' own scales stand beside the 7.5
+            of Stable Diffusion.
     """
 
     name: str
@@ -96,6 +104,8 @@ class PriorTraits:
     knows_camera: bool = False
     knows_light: bool = False
     views_together: int = 1
+    takes_guidance: bool = True
+    usual_scale: float = 7.5
 
     @property
     def channel_count(self) -> int:
@@ -134,6 +144,10 @@ class Prior(ABC):
     @abstractmethod
     def embed(self, prompts: Sequence[str]) -> TextEmbedding:
         """Texts to embeddings, B in and B out. "" is the text for the unconditional branch of guidance."""
+
+    def at(self, size: int) -> Prior:
+        """The same network drawing pictures of `size` pixels, where it can draw several sizes; otherwise itself."""
+        return self
 
     def release_text(self) -> None:
         """Frees the text encoder where it is large; known prompts stay embedded, new ones load it again."""
@@ -184,6 +198,22 @@ class Prior(ABC):
             output = self.network(x_t.detach().repeat(branches, 1, 1, 1), t.repeat(branches), text, views).float()
         # The copy is an ordinary tensor again: what inference mode makes can't take part in a later backward pass.
         return [self.noise.from_output(part, x_t.detach(), t) for part in output.clone().chunk(branches)]
+
+    def guided(
+        self, x_t: Tensor, t: Tensor, positive: TextEmbedding, negative: TextEmbedding, view: ViewCondition | None,
+        scale: float,
+    ) -> tuple[Prediction, Prediction]:
+        """(the belief under guidance, the plain conditional one); one forward pass, of 2B images unless `scale` is 1.
+
+        Above 1, a prior that takes no guidance answers as at 1, where the two are the same object.
+        """
+        scale = scale if self.traits.takes_guidance else min(scale, 1.0)
+        if scale == 1.0:
+            only = self.predict(x_t, t, positive, view)
+            return only, only
+        without, conditional = self.predict_branches(x_t, t, [negative, positive], view)
+        return Prediction(classifier_free_guidance(without.eps, conditional.eps, scale),
+                          classifier_free_guidance(without.x0, conditional.x0, scale)), conditional
 
     def pack(self, colour: Tensor, alpha: Tensor) -> Tensor:
         """A renderer's output as this prior wants to see it. Differentiable.

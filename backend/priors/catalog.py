@@ -14,10 +14,14 @@ import torch
 
 from backend.priors import deepfloyd, embedded, multiview, stable_diffusion
 from backend.priors.base import Prior
+from backend.priors.flow_prior import FlowPrior
+from backend.priors.flux import FluxPrior
 from backend.priors.hub_models import folder_of, is_hub_id
 from backend.priors.known_models import Role, suggestions
 from backend.priors.loading import CHOOSE, read_config, read_index
+from backend.priors.stable_diffusion_3 import StableDiffusion3Prior
 from backend.priors.unet_prior import best_dtype
+from backend.priors.z_image import ZImagePrior
 from protocol.errors import PriorNotFound
 
 EMBEDDED_NAMES = ("", "embedded")
@@ -25,6 +29,9 @@ EMBEDDED_PARTS: dict[Role, embedded.Part] = {"coarse": "pixel", "fine": "latent"
 STABLE_DIFFUSION_CLASSES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionXLPipeline",
                             "StableDiffusionXLImg2ImgPipeline", "StableDiffusionInpaintPipeline",
                             "StableDiffusionXLInpaintPipeline")
+FLOWS: dict[str, type[FlowPrior]] = {
+    "StableDiffusion3Pipeline": StableDiffusion3Prior, "FluxPipeline": FluxPrior, "ZImagePipeline": ZImagePrior}
+COARSE_PIXELS = 512  # of priors that draw several sizes: a field of 64 pixels has nothing to show to 1024
 
 
 def for_role(setting: str, role: Role) -> str:
@@ -81,13 +88,13 @@ def load(
     online: bool = False,
     cache_folder: Path | None = None,
 ) -> Prior:
-    """Loads the prior of a stage.
+    """Loads the prior of a stage, at its own picture size; see `for_stage`.
 
     Args:
         setting: the job's `prior`: "" or "embedded", a folder, a hub id, or two of these separated by a comma.
         role: which stage asks.
         device: where it runs.
-        dtype: of its UNet; None takes the fastest that is safe there (`best_dtype`).
+        dtype: of its network; None takes the fastest that is safe there (`best_dtype`).
         online: whether a hub id that isn't cached may be downloaded.
         cache_folder: keeps the results of hash checks between processes.
 
@@ -108,12 +115,15 @@ def load(
     kind = index["_class_name"]
     if any(component in index for component in multiview.PROJECTIONS):
         return multiview.load_novel_view_prior(folder, device, dtype, cache_folder, title)
+    if kind in FLOWS:
+        _only_stable_diffusion(control, title)
+        return FLOWS[kind].load(folder, device, dtype, cache_folder, title)
     if kind != "IFPipeline" and kind not in STABLE_DIFFUSION_CLASSES:
         advice = "; ".join(model.describe() for model in suggestions(role)[:2])
         raise PriorNotFound(
             f"{folder} holds a {kind}, which Maquette can't distil from.",
-            hint="It knows Stable Diffusion 1.x, 2.x and XL, DeepFloyd IF stage 1, Zero-1-to-3 and its own priors, for "
-                 f"instance {advice}. {CHOOSE}",
+            hint="It knows Stable Diffusion 1.x, 2.x, XL, 3 and 3.5, FLUX.1, Z-Image, DeepFloyd IF stage 1, "
+                 f"Zero-1-to-3 and its own priors, for instance {advice}. {CHOOSE}",
         )
     unet = read_config(folder, "unet")
     if kind == "IFPipeline" or unet.get("class_embed_type") == "projection":
@@ -126,6 +136,12 @@ def load(
     if kind == "IFPipeline":
         return deepfloyd.load(folder, device, dtype, cache_folder, title)
     return stable_diffusion.load(folder, device, dtype, cache_folder, title, control)
+
+
+def for_stage(prior: Prior, role: Role) -> Prior:
+    """The prior at the picture size that suits a stage: one that draws several is asked for smaller ones in the coarse
+    stage. The same prior and role give the same object."""
+    return prior.at(min(COARSE_PIXELS, prior.traits.resolution)) if role == "coarse" else prior
 
 
 def _control_folder(name: str, online: bool) -> Path:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from backend.priors.base import Prior, PriorTraits, TextEmbedding
 from backend.priors.codecs import PixelCodec
-from backend.priors.noise import NoiseSchedule, PredictionType
+from backend.priors.noise import NoiseSchedule, Prediction, PredictionType
 from backend.priors.views import ViewCondition
 
 
@@ -48,13 +48,23 @@ class Gaussians:
 
         Noisy data are again Gaussians, of mean sqrt(alpha_bar) * m and variance alpha_bar * s^2 + 1 - alpha_bar.
         """
-        difference = x_t[:, None] - alpha_bar.sqrt()[:, None] * self.means[None]  # (B, K, C, h, w)
-        variance = alpha_bar.view(-1, 1) * self.deviations.square() + (1 - alpha_bar.view(-1, 1))  # (B, K)
+        difference, variance, share = self._shares(x_t, alpha_bar)
+        return (1 - alpha_bar).sqrt() * ((share / variance)[..., None, None, None] * difference).sum(1)
+
+    def x0(self, x_t: Tensor, alpha_bar: Tensor) -> Tensor:
+        """(B, C, h, w) the expected clean sample; also where nothing of it is left and `eps` says nothing about it."""
+        difference, variance, share = self._shares(x_t, alpha_bar)
+        pull = alpha_bar.sqrt().view(-1, 1) * self.deviations.square() / variance
+        return (share[..., None, None, None] * (self.means[None] + pull[..., None, None, None] * difference)).sum(1)
+
+    def _shares(self, x_t: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Distances (B, K, C, h, w) to the noisy means, variances (B, K), and which Gaussian it is (B, K)."""
+        difference = x_t[:, None] - alpha_bar.sqrt()[:, None] * self.means[None]
+        variance = alpha_bar.view(-1, 1) * self.deviations.square() + (1 - alpha_bar.view(-1, 1))
         size = x_t[0].numel()
         logits = (self.weights.log() - 0.5 * difference.flatten(2).square().sum(-1) / variance
                   - 0.5 * size * variance.log())
-        share = logits.softmax(dim=1) / variance
-        return (1 - alpha_bar).sqrt() * (share[..., None, None, None] * difference).sum(1)
+        return difference, variance, logits.softmax(dim=1)
 
 
 class ClosedFormPrior(Prior):
@@ -65,6 +75,7 @@ class ClosedFormPrior(Prior):
         alphas_cumprod: noise levels; None takes the linear-beta schedule of DDPM (Ho et al. 2020), 1000 steps.
         prediction_type: the language in which `network` answers; the belief is the same in each.
         knows_camera: ask for views, and ignore them.
+        noise: a schedule instead of both; that of a flow, say.
     """
 
     def __init__(
@@ -73,6 +84,7 @@ class ClosedFormPrior(Prior):
         alphas_cumprod: Tensor | None = None,
         prediction_type: PredictionType = "epsilon",
         knows_camera: bool = False,
+        noise: NoiseSchedule | None = None,
     ) -> None:
         shapes = {tuple(mixture.means.shape[1:]) for mixture in prompts.values()}
         if len(shapes) != 1:
@@ -83,7 +95,7 @@ class ClosedFormPrior(Prior):
         if alphas_cumprod is None:
             alphas_cumprod = (1 - torch.linspace(1e-4, 0.02, 1000, dtype=torch.float64)).cumprod(0)
         self.device, self.dtype = torch.device("cpu"), torch.float32
-        self.noise = NoiseSchedule(alphas_cumprod, prediction_type)
+        self.noise = NoiseSchedule(alphas_cumprod, prediction_type) if noise is None else noise
         self.traits = PriorTraits("closed form", "1", height, "rgba" if channels == 4 else "rgb",
                                   (channels, height, width), knows_camera=knows_camera)
         self._names = list(prompts)
@@ -106,12 +118,12 @@ class ClosedFormPrior(Prior):
 
     def network(self, x_t: Tensor, t: Tensor, text: TextEmbedding, view: ViewCondition | None) -> Tensor:
         alpha_bar = self.noise.alpha_bar(t)
+        # The mixture is told samples of unit variance; noise and clean sample are the same in any scale.
+        scaled = x_t / (self.noise.signal(t).square() + self.noise.sigma(t).square()).sqrt()
+        eps, x0 = torch.zeros_like(x_t), torch.zeros_like(x_t)
         # Blended texts (Perp-Neg) get the blended belief.
-        eps = sum((text.tokens[:, 0, n].view(-1, 1, 1, 1) * mixture.eps(x_t, alpha_bar)
-                   for n, mixture in enumerate(self._mixtures)), torch.zeros_like(x_t))
-        if self.noise.prediction_type == "epsilon":
-            return eps
-        x0 = (x_t - (1 - alpha_bar).sqrt() * eps) / alpha_bar.sqrt()
-        if self.noise.prediction_type == "sample":
-            return x0
-        return alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x0
+        for n, mixture in enumerate(self._mixtures):
+            share = text.tokens[:, 0, n].view(-1, 1, 1, 1)
+            eps = eps + share * mixture.eps(scaled, alpha_bar)
+            x0 = x0 + share * mixture.x0(scaled, alpha_bar)
+        return self.noise.to_output(Prediction(eps, x0), t)

@@ -6,6 +6,7 @@ Plain scaling for pixel priors, a VAE for latent ones.
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -79,14 +80,22 @@ class LatentCodec(Codec):
 
     def __init__(self, vae: Any, resolution: int) -> None:
         self.vae = vae.eval().requires_grad_(False)
-        self.resolution = resolution
         self.image_channels = int(vae.config.in_channels)
         self.latent_scale = 2 ** (len(vae.config.block_out_channels) - 1)
-        cells = resolution // self.latent_scale
-        self.latent_shape = (int(vae.config.latent_channels), cells, cells)
+        self._resize(resolution)
         self._factor = float(vae.config.scaling_factor)
         self._shift = float(getattr(vae.config, "shift_factor", None) or 0.0)
         self._linear: Tensor | None = None
+
+    def at(self, resolution: int) -> LatentCodec:
+        """The same VAE for pictures of another size."""
+        other = copy.copy(self)
+        other._resize(resolution)
+        return other
+
+    def _resize(self, resolution: int) -> None:
+        self.resolution, cells = resolution, resolution // self.latent_scale
+        self.latent_shape = (int(self.vae.config.latent_channels), cells, cells)
 
     def encode(self, images: Tensor, cheap: bool = False) -> Tensor:
         pixels = self._fit(images) * 2 - 1

@@ -28,7 +28,7 @@ def read_index(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         raise PriorNotFound(
             f"{folder} is not a diffusers model: it has no model_index.json.",
-            hint="Choose the folder that holds model_index.json beside unet/ and scheduler/. " + CHOOSE,
+            hint="Choose the folder that holds model_index.json beside unet/ (or transformer/) and vae/. " + CHOOSE,
         )
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
@@ -90,18 +90,24 @@ def safetensors_header(path: Path) -> dict[str, Any]:
     return header
 
 
+def network_of(folder: Path) -> str:
+    """The component that denoises: 'transformer' or 'unet'."""
+    return "transformer" if (folder / "transformer").is_dir() else "unet"
+
+
 def variant_of(folder: Path) -> str | None:
-    """'fp16' when the folder holds its UNet only under that name, else None."""
-    names = [path.name for path in (folder / "unet").glob("*.safetensors")]
+    """'fp16' when the folder holds its network only under that name, else None."""
+    names = [path.name for path in (folder / network_of(folder)).glob("*.safetensors")]
     return "fp16" if names and all(".fp16." in name for name in names) else None
 
 
 def weights_revision(folder: Path, cache_folder: Path | None = None) -> str:
-    """12 hex digits that change when the UNet's weights do."""
-    files = sorted((folder / "unet").glob("*.safetensors"))
+    """12 hex digits that change when the network's weights do (the first part of them, where they lie in several)."""
+    network = network_of(folder)
+    files = sorted((folder / network).glob("*.safetensors"))
     if not files:
         raise BrokenWeights(
-            f"{folder} is incomplete: unet/ holds no safetensors weights.",
+            f"{folder} is incomplete: {network}/ holds no safetensors weights.",
             hint="Download it in safetensors format; older .bin files can run code and are not loaded. " + CHOOSE,
         )
     return sha256_of(files[0], cache_folder)[:12]
@@ -134,7 +140,7 @@ def load_pipeline(folder: Path, dtype: torch.dtype, **given: Any) -> Any:
             hint="It is incomplete or made for another version of diffusers: download it again. " + CHOOSE,
         ) from error
     pipeline.set_progress_bar_config(disable=True)
-    for name in ("unet", "vae"):
+    for name in ("unet", "transformer", "vae"):
         if getattr(pipeline, name, None) is not None and given.get(name, ...) is ...:
             check_complete(getattr(pipeline, name), folder / name)
     return pipeline

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from backend.priors.base import Prior, TextEmbedding
-from backend.priors.noise import Prediction, classifier_free_guidance
+from backend.priors.noise import Prediction
 from backend.priors.prompts import PromptBook
 from backend.priors.views import ViewCondition
 
@@ -28,13 +28,7 @@ def guided_prediction(
     guidance: float,
 ) -> Prediction:
     """The prior's belief under classifier-free guidance; one forward pass, of 2B images unless `guidance` is 1."""
-    if guidance == 1.0:
-        return prior.predict(x_t, t, positive, view)
-    without, with_text = prior.predict_branches(x_t, t, [negative, positive], view)
-    return Prediction(
-        eps=classifier_free_guidance(without.eps, with_text.eps, guidance),
-        x0=classifier_free_guidance(without.x0, with_text.x0, guidance),
-    )
+    return prior.guided(x_t, t, positive, negative, view, guidance)[0]
 
 
 def clamp_clean(prior: Prior, prediction: Prediction, x_t: Tensor, t: Tensor) -> Prediction:

@@ -19,14 +19,13 @@ from backend.priors.around import sees_known
 from backend.priors.base import PriorTraits, TextEmbedding
 from backend.priors.codecs import LatentCodec
 from backend.priors.control import FOLDER, load_control
-from backend.priors.loading import load_component, load_pipeline, weights_revision
+from backend.priors.loading import load_pipeline, weights_revision
+from backend.priors.pipeline_text import PipelineReader, fill
 from backend.priors.text import TextReader
 from backend.priors.unet_prior import UNetPrior, noise_from_scheduler, prepare, vae_dtype
 from backend.priors.views import ViewCondition
 from backend.transfer import sent
 from protocol.errors import BrokenWeights
-
-TEXT_COMPONENTS = ("text_encoder", "text_encoder_2")
 
 
 class StableDiffusionPrior(UNetPrior):
@@ -53,11 +52,7 @@ class _PipelineText:
         self._pipeline = pipeline
         self._is_xl = is_xl
         self._device = device
-        for name in TEXT_COMPONENTS:
-            if hasattr(pipeline, name):
-                if getattr(pipeline, name) is None:
-                    setattr(pipeline, name, load_component(folder, name, dtype))
-                getattr(pipeline, name).to(device).eval().requires_grad_(False)
+        fill(pipeline, folder, device, dtype)
 
     @property
     def tokenizer(self) -> Any:
@@ -91,20 +86,6 @@ class _PipelineText:
             return TextEmbedding(tokens, None, pooled)
         tokens, _ = self._pipeline.encode_prompt(list(prompts), self._device, 1, False)
         return TextEmbedding(tokens)
-
-
-class _PipelineReader(TextReader):
-    """Lets the pipeline's text encoders go too, else nothing would be freed."""
-
-    def __init__(self, pipeline: Any, *args: Any) -> None:
-        super().__init__(*args)
-        self._pipeline = pipeline
-
-    def release(self) -> None:
-        super().release()
-        for name in TEXT_COMPONENTS:
-            if hasattr(self._pipeline, name):
-                setattr(self._pipeline, name, None)
 
 
 def load(
@@ -147,8 +128,9 @@ def load(
         latent_shape=codec.latent_shape,
         latent_scale=codec.latent_scale,
     )
-    reader: TextReader = _PipelineReader(pipeline, traits.name, revision,
-                             lambda: _PipelineText(pipeline, folder, reader.reads_on, dtype, is_xl), device, dtype)
+    reader: TextReader = PipelineReader(
+        pipeline, traits.name, revision,
+        lambda: _PipelineText(pipeline, folder, reader.reads_on, dtype, is_xl), device, dtype)
     kind = StableDiffusionXLPrior if is_xl else StableDiffusionPrior
     prior = kind(traits, noise_from_scheduler(pipeline.scheduler, device), unet, codec, reader, pipeline)
     if control is None and (folder / FOLDER).is_dir():

@@ -1,30 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all checkpoints have in common: a diffusers `UNet2DConditionModel`, a codec and a text reader.
+"""Priors on a diffusers `UNet2DConditionModel`.
 
 Families differ only in what they tell the network besides tokens; they override `conditioning`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from backend.priors.around import nothing_known, sees_known
-from backend.priors.base import Prior, PriorTraits, TextEmbedding
+from backend.priors.base import PriorTraits, TextEmbedding
 from backend.priors.codecs import Codec
 from backend.priors.control import Control, Shown
 from backend.priors.loading import quiet
+from backend.priors.network_prior import NetworkPrior
 from backend.priors.noise import PREDICTION_TYPES, NoiseSchedule
 from backend.priors.text import TextReader
 from backend.priors.views import ViewCondition
 from protocol.errors import BrokenWeights
 
 
-class UNetPrior(Prior):
-    """See `Prior`.
+class UNetPrior(NetworkPrior):
+    """See `NetworkPrior`.
 
     Args:
         traits: what it is.
@@ -47,29 +47,19 @@ class UNetPrior(Prior):
     def __init__(
         self, traits: PriorTraits, noise: NoiseSchedule, unet: Any, codec: Codec, read: TextReader, parts: Any = None
     ) -> None:
-        self.traits = traits
-        self.noise = noise
+        super().__init__(traits, noise, codec, read, parts)
         self.unet = unet.eval().requires_grad_(False)
-        self.codec = codec
-        self.read = read
-        self.parts = parts
         self.device = unet.device
         self.dtype = unet.dtype
 
-    def embed(self, prompts: Sequence[str]) -> TextEmbedding:
-        return self.read(prompts)
+    @property
+    def backbone(self) -> nn.Module:
+        return self.unet  # type: ignore[no-any-return]
 
-    def release_text(self) -> None:
-        self.read.release()
-
-    def read_text_on(self, device: torch.device) -> None:
-        self.read.move(device)
-
-    def encode(self, images: Tensor, cheap: bool = False) -> Tensor:
-        return self.codec.encode(images, cheap)
-
-    def decode(self, x: Tensor) -> Tensor:
-        return self.codec.decode(x)
+    @property
+    def time_embedding(self) -> tuple[nn.Module, int]:
+        layers = self.unet.time_embedding
+        return layers, int(layers.linear_2.out_features)
 
     def conditioning(self, x_t: Tensor, text: TextEmbedding, view: ViewCondition | None) -> dict[str, Any]:
         """What the network gets besides noisy samples, time and tokens, as keyword arguments of its forward."""

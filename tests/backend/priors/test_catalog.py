@@ -225,8 +225,8 @@ def test_a_file_instead_of_a_folder(tmp_path: Path) -> None:
 
 
 def test_another_kind_of_pipeline(tmp_path: Path) -> None:
-    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "FluxPipeline"}))
-    with pytest.raises(PriorNotFound, match="FluxPipeline"):
+    (tmp_path / "model_index.json").write_text(json.dumps({"_class_name": "KandinskyPipeline"}))
+    with pytest.raises(PriorNotFound, match="KandinskyPipeline"):
         load(tmp_path)
 
 
