@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from backend.worker.conversation import Held
 from backend.worker.device import choose_device
+from backend.worker.held import Held
 from backend.worker.link import Link
 from backend.worker.pictures import png_bytes
 from protocol.arrays import describe, inline

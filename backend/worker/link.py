@@ -19,7 +19,8 @@ import numpy as np
 import psutil
 import zmq
 
-from backend.worker.conversation import Conversation, Held
+from backend.worker.conversation import Conversation
+from backend.worker.held import Held
 from backend.worker.hubs import Hub, HubSource
 from protocol.arrays import Descriptor
 from protocol.errors import Cancelled, LeaseLost, MaquetteError

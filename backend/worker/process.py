@@ -31,8 +31,8 @@ import numpy as np
 from backend.hub.executors.environment import FRESH_PROCESS
 from backend.worker.cache import ModelCache, cache_limit
 from backend.worker.context import CHECKPOINT, WorkerContext
-from backend.worker.conversation import Held
 from backend.worker.device import choose_device, device_memory, set_threads
+from backend.worker.held import Held
 from backend.worker.hubs import HubSource
 from backend.worker.interrupt import Interrupter
 from backend.worker.leading import Band

@@ -25,7 +25,8 @@ import zmq
 
 from backend.hub import server
 from backend.hub.server import Hub, HubOptions
-from backend.worker.conversation import Conversation, Held
+from backend.worker.conversation import Conversation
+from backend.worker.held import Held
 from protocol import framing
 from protocol.arrays import describe
 from protocol.errors import NotConnected

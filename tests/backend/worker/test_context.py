@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from backend.worker.context import WorkerContext
-from backend.worker.conversation import Held
+from backend.worker.held import Held
 from backend.worker.pictures import png_bytes
 from backend.worker.process import plain, sweep, typed_error
 from protocol.arrays import from_payload
