@@ -18,7 +18,7 @@ from backend.jobs.memory import MemoryPlan
 from backend.priors import catalog
 from backend.priors.base import Prior
 from backend.priors.embedded import EmbeddedPrior, sentence_encoder
-from backend.priors.known import nearest_known
+from backend.priors.known import in_known_words, nearest_known
 from backend.priors.known_models import Role
 from backend.priors.prompts import PromptBook
 from protocol.specs import GeneratingSpec
@@ -52,13 +52,21 @@ def read_prompt(
         one.texts_apart = plan is not None and plan.texts_apart
         one.read_text_on(torch.device("cpu") if plan is not None and not plan.text_on_device else context.device)
     broad, sharp = taught((broad, sharp), prior, prompt, negative_prompt, context, notes, spec)
+    texts = {True: (prompt, negative_prompt), False: (prompt, negative_prompt)}  # as the embedded prior reads, others
     if isinstance(broad, EmbeddedPrior):
-        known = nearest_known(prompt, sentence_encoder(cache_folder()))
+        encoder = sentence_encoder(cache_folder())
+        keep = [one.word for one in learned_words(context.inputs).values()]
+        read = in_known_words(prompt, encoder, keep)
+        texts[True] = read, in_known_words(negative_prompt, encoder, keep)
+        known = nearest_known(read, encoder)
         notes.nearest_known = known.to_map()
+        if read != prompt:
+            notes.nearest_known["read_as"] = read
+            notes.add(f"The embedded prior reads this as: {read}")
         if not known.sure:
             notes.add(known.sentence())
-    first = Voice(broad, PromptBook(broad, prompt, negative_prompt))
-    second = first if sharp is broad else Voice(sharp, PromptBook(sharp, prompt, negative_prompt))
+    first = Voice(broad, PromptBook(broad, *texts[isinstance(broad, EmbeddedPrior)]))
+    second = first if sharp is broad else Voice(sharp, PromptBook(sharp, *texts[isinstance(sharp, EmbeddedPrior)]))
     if plan is not None and not plan.keep_text:
         broad.release_text()
         sharp.release_text()

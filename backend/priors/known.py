@@ -9,13 +9,14 @@ colours and patterns are read as exact words, because to the encoder red and blu
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from backend.priors.sentence_encoder import SentenceEncoder
+from backend.priors.wording import read_as
 
 UNSURE_BELOW = 0.45  # cosine under which the nearest kind is called a guess
 ALTERNATIVES = 3
@@ -144,12 +145,23 @@ def nearest_known(prompt: str, encoder: SentenceEncoder) -> NearestKnown:
     """What the shipped prior knows of a prompt; the vocabulary is read once in a process."""
     global _vocabulary
     if _vocabulary is None:
-        from backend.embedded.objects import known_words
-
-        words = known_words()
+        words = _known_words()
         _vocabulary = Vocabulary(_as_words(words["kinds"]), _as_words(words["colours"]), _as_words(words["patterns"]),
                                  encoder)
     return _vocabulary.nearest(prompt)
+
+
+def in_known_words(prompt: str, encoder: SentenceEncoder, keep: Collection[str] = ()) -> str:
+    """The prompt as the shipped prior reads it best (`wording.read_as`). keep: learned words, which stay."""
+    known = [word for group in _known_words().values() for name, synonyms in _as_words(group).items()
+             for word in (name, *synonyms)]
+    return read_as(prompt, known, lambda word: len(encoder.pieces(word)) == 1, keep)
+
+
+def _known_words() -> Mapping[str, Words]:
+    from backend.embedded.objects import known_words
+
+    return known_words()
 
 
 def _as_words(words: Words | Sequence[str]) -> Words:
