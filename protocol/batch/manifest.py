@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import difflib
-import hashlib
 import io
 import json
 import re
@@ -23,6 +22,7 @@ from .. import checks
 from ..errors import BadRequest, MaquetteError
 from ..specs import KINDS, MAX_SEED, Spec, spec_from_map
 from . import inputs, plain_yaml
+from .asked import mark
 
 DEFAULT_OUT = "{index:03}_{name}"
 MAX_ROWS = 100_000
@@ -245,9 +245,7 @@ def _checked(name: str, value: Any, low: int, high: int) -> int:
 
 def _identity(spec: Spec, given: Mapping[str, str]) -> str:
     """What a row is called that has no id: by what it asks for."""
-    asked = [spec.kind, spec.to_map(), *([dict(given)] if given else [])]
-    whole = json.dumps(asked, sort_keys=True, default=str)
-    return hashlib.sha256(whole.encode()).hexdigest()[:12]
+    return mark(spec, *([dict(given)] if given else []))[:12]
 
 
 def _typed(name: str, value: Any, wanted: str) -> Any:
