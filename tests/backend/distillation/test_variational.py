@@ -26,7 +26,7 @@ torch.set_num_threads(1)
 
 
 class GaussianStudent(nn.Module):
-    """Believes that renders are one Gaussian and learns which."""
+    """Believes that renders are one Gaussian and learns which; its answers are those of the posterior means."""
 
     def __init__(self, prior: ClosedFormPrior) -> None:
         super().__init__()
@@ -35,9 +35,9 @@ class GaussianStudent(nn.Module):
         self.log_deviation = nn.Parameter(torch.tensor(-0.5))
 
     def forward(self, x_t: torch.Tensor, t: torch.Tensor, view: ViewCondition | None) -> Prediction:
-        a = self.noise.alpha_bar(t)
-        variance = a * (2 * self.log_deviation).exp() + 1 - a
-        eps = (1 - a).sqrt() * (x_t - a.sqrt() * self.mean) / variance
+        a, b = self.noise.signal(t), self.noise.sigma(t)
+        variance = a.square() * (2 * self.log_deviation).exp() + b.square()
+        eps = b * (x_t - a * self.mean) / variance
         return Prediction(eps, self.noise.x0_from_eps(eps, x_t, t))
 
     def parameters(self, recurse: bool = True) -> Iterator[nn.Parameter]:
