@@ -10,7 +10,8 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,7 @@ from backend.cli import blends
 from backend.cli.generate import absolute_prior, write_files
 from backend.cli.inputs import load_inputs, load_stage
 from backend.cli.private_hub import any_hub
+from backend.cli.status import span
 from protocol.batch import ledger, manifest, runner
 from protocol.batch.manifest import Row
 from protocol.batch.shelf import Shelf
@@ -67,7 +69,8 @@ def batch(file: Path, out: Path | None, state: Path | None, settings: tuple[str,
         if todo:
             log.write("begin", file=file.name, rows=len(rows), to_run=len(todo))
             with stopping() as asked, any_hub(data, alone, store.state / "hub", hub) as client:
-                run = runner.Runner(client, log, store.save, limit=limit, show=show, stopping=lambda: bool(asked),
+                run = runner.Runner(client, log, store.save, limit=limit, show=Narrator(len(todo)),
+                                    stopping=lambda: bool(asked),
                                     inputs_of=lambda row: load_inputs(row.spec.kind, row.inputs))
                 outcomes = sorted([*skipped, *run.run(todo)], key=lambda one: one.row.number)
                 stopped = bool(asked)
@@ -139,19 +142,30 @@ def stopping() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-_stages: dict[str, str] = {}
+class Narrator:
+    """Says what happens to the rows, and how many are left. total: rows that run. clock: monotonic seconds."""
 
+    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._total, self._ended, self._clock, self._began = total, 0, clock, clock()
+        self._stages: dict[str, str] = {}
 
-def show(row: Row, update: Any) -> None:
-    """A line for each row's stages and its end."""
-    if isinstance(update, runner.Outcome):
-        error = f": {update.error}" if update.error is not None and update.state == "failed" else ""
-        click.echo(f"{row.number:>5}  {update.state}{error}", err=True)
-    elif isinstance(update, JobWarning):
-        click.echo(f"{row.number:>5}  warning: {update.text}", err=True)
-    elif isinstance(update, JobProgress) and _stages.get(row.id) != update.stage:
-        _stages[row.id] = update.stage
-        click.echo(f"{row.number:>5}  {update.fraction:4.0%} {update.stage}", err=True)
+    def __call__(self, row: Row, update: Any) -> None:
+        if isinstance(update, runner.Outcome):
+            self._ended += 1
+            error = f": {update.error}" if update.error is not None and update.state == "failed" else ""
+            click.echo(f"{row.number:>5}  {update.state}  {row.title[:40]}  ({self._where()}){error}", err=True)
+        elif isinstance(update, JobWarning):
+            click.echo(f"{row.number:>5}  warning: {update.text}", err=True)
+        elif isinstance(update, JobProgress) and self._stages.get(row.id) != update.stage:
+            self._stages[row.id] = update.stage
+            click.echo(f"{row.number:>5}  {update.fraction:4.0%} {update.stage}", err=True)
+
+    def _where(self) -> str:
+        """How many have ended, and how long the rest takes if it goes on so; the first says too little of that."""
+        text, left = f"{self._ended} of {self._total}", self._total - self._ended
+        if self._ended < 2 or not left:
+            return text
+        return f"{text}, about {span((self._clock() - self._began) / self._ended * left)} left"
 
 
 def show_plan(rows: Sequence[Row], todo: set[str]) -> None:

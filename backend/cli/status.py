@@ -129,6 +129,7 @@ def _jobs(rows: list[dict[str, Any]]) -> RenderableType:
         )
     if len(rows) > JOB_ROWS:
         _add(table, f"and {len(rows) - JOB_ROWS} more")
+    table.columns[-1].no_wrap = False  # so that a narrow terminal cuts titles, and not the ids that commands want
     return table
 
 
@@ -145,7 +146,7 @@ def _add(table: Any, *cells: str, style: str | None = None) -> None:
     """One row; what users wrote is not read as markup."""
     from rich.text import Text
 
-    table.add_row(*map(Text, cells), style=style)
+    table.add_row(*(Text(one, no_wrap=True, overflow="ellipsis") for one in cells), style=style)
 
 
 def span(seconds: float) -> str:

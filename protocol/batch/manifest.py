@@ -38,9 +38,9 @@ class Row:
     number: 1, 2, ... in the order of the manifest, repeats counted. id: stays the same when other rows come or go: the
     one that the manifest names, or made from the spec. out: folder for its files, relative to the batch's. blend: the
     .blend file it stands in, relative too, empty for none. place: x, y, z in metres, None to be arranged. retries: how
-    often it is tried again. reseed: with another seed then. timeout: seconds, None for no limit. inputs: what goes in
-    beside the spec, by name (see `inputs`), each file with its whole path. stamp: of what the files hold, so that a
-    changed file is another job.
+    often it is tried again. reseed: with another seed then. timeout: seconds of work, waiting for its turn is not
+    counted, None for no limit. inputs: what goes in beside the spec, by name (see `inputs`), each file with its whole
+    path. stamp: of what the files hold, so that a changed file is another job.
     """
 
     number: int

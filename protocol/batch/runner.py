@@ -24,7 +24,16 @@ from ..errors import (
     TrainingDiverged,
 )
 from ..specs import Spec
-from ..updates import ConnectionChanged, ConnectionState, JobFailed, JobFinished, JobProgress, JobWarning, Result
+from ..updates import (
+    ConnectionChanged,
+    ConnectionState,
+    JobChanged,
+    JobFailed,
+    JobFinished,
+    JobProgress,
+    JobWarning,
+    Result,
+)
 from .asked import mark
 from .ledger import CANCELLED, DONE, FAILED, OPEN, Ledger
 from .manifest import Row, seed_after
@@ -33,6 +42,9 @@ POLL_S = 0.03
 BACK_OFF_S = 5.0  # before a job is offered again that the hub had no room for
 CANCEL_PATIENCE_S = 25.0  # the hub ends a worker that does not stop within 15 s
 HUB_PATIENCE_S = 600.0  # a hub that is away longer than this ends the batch
+
+WORKING = ("LEASED", "RUNNING", "PAUSE_REQ", "CANCEL_REQ")
+"""States in which a job has a device."""
 
 CERTAIN = (EmptySurface, TrainingDiverged)
 """What the same seed only brings again."""
@@ -68,9 +80,21 @@ class _Running:
     row: Row
     key: str
     attempt: int
-    began: float
+    worked: float = 0.0  # seconds that it had a device until it last lost one
+    since: float | None = None  # when it was given the one that it has
     error: MaquetteError | None = None  # why it is being cancelled, when nobody asked for that
     asked: float | None = None
+
+    def works(self, state: str, now: float) -> None:
+        """It is in this state from now on."""
+        if state in WORKING:
+            self.since = now if self.since is None else self.since
+        else:
+            self.worked, self.since = self.seconds(now), None
+
+    def seconds(self, now: float) -> float:
+        """How long it had a device; waiting for its turn is not counted."""
+        return self.worked + (0.0 if self.since is None else now - self.since)
 
 
 def digest(row: Row) -> str:
@@ -158,7 +182,7 @@ class Runner:
             spec = row.spec
             if row.reseed and attempt > 1:
                 spec = replace(spec, seed=seed_after(spec, attempt))  # type: ignore[call-arg]
-            self._running[key] = _Running(row, key, attempt, now)
+            self._running[key] = _Running(row, key, attempt)
             try:
                 inputs = self._inputs_of(row) if row.inputs else {}
                 self._desk.submit(spec, inputs, job=key)
@@ -175,7 +199,9 @@ class Runner:
         job = self._running.get(getattr(update, "job", ""))
         if job is None:
             return
-        if isinstance(update, (JobProgress, JobWarning)):
+        if isinstance(update, JobChanged):
+            job.works(update.state, self._clock())
+        elif isinstance(update, (JobProgress, JobWarning)):
             self._show(job.row, update)
         elif isinstance(update, JobFinished):
             self._finished(job, update.result)
@@ -184,13 +210,13 @@ class Runner:
 
     def _finished(self, job: _Running, result: Result) -> None:
         files = self._save(job.row, job.key, result)
-        took = round(self._clock() - job.began, 3)
+        took = round(job.seconds(self._clock()), 3)
         self._ledger.write(DONE, row=job.row.id, key=job.key, attempt=job.attempt, seconds=took, files=files,
                            seed=result.report.get("seed"))
         self._end(job, Outcome(job.row, DONE, job.key, job.attempt, took, files=files))
 
     def _failed(self, job: _Running, error: MaquetteError) -> None:
-        took = round(self._clock() - job.began, 3)
+        took = round(job.seconds(self._clock()), 3)
         if isinstance(error, QuotaExceeded):  # refused at the door: nothing has run, the same key is offered again
             del self._running[job.key]
             self._desk.forget(job.key)
@@ -223,7 +249,7 @@ class Runner:
             raise NotConnected(f"The hub was away for {HUB_PATIENCE_S:.0f} s.",
                                hint="Start the batch again when it is back; it goes on where it was.")
         for job in list(self._running.values()):
-            late = job.row.timeout is not None and now - job.began > job.row.timeout
+            late = job.row.timeout is not None and job.seconds(now) > job.row.timeout
             if (late or stop) and job.asked is None:
                 job.asked = now
                 if late:

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from backend.cli.batch import Narrator
+from protocol.batch import manifest, runner
+
 ROOT = Path(__file__).resolve().parents[3]
 GUARD = 180.0
 
@@ -54,6 +57,16 @@ def test_files_summary_and_exit_codes(tmp_path):
     again = batch(tmp_path, "shelf.csv", "--only-failed")
     assert again.returncode == 1 and "2 skipped, 1 failed" in again.stdout
     assert len(events(tmp_path, "submit")) == 4
+
+
+def test_a_long_batch_says_how_much_is_left(capsys):
+    now = iter(range(0, 10_000, 60))
+    say = Narrator(3, lambda: float(next(now)))
+    for row in manifest.rows([{"prompt": f"chair {n}"} for n in range(3)], {}):
+        say(row, runner.Outcome(row, "done"))
+    said = capsys.readouterr().err.splitlines()
+    assert ["(1 of 3)" in said[0], "(2 of 3, about 30 s left)" in said[1], "(3 of 3)" in said[2]] == [True] * 3
+    assert "chair 1" in said[1]
 
 
 @pytest.mark.parametrize(

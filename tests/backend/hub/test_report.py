@@ -88,6 +88,10 @@ def test_page(busy):
     for words in ("2 batch", "gpu0", "working", "2.5 GB", "%", "leased", "the disk is full", "stopping", "abababab"):
         assert words in text, words
     assert "[/b]chair" in text
+    narrow = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    facts["jobs"][0] |= {"title": "a very long title " * 4, "stage": "read the prompt", "seconds": 4000.0}
+    narrow.print(page(facts))
+    assert facts["jobs"][0]["job"][:8] in narrow.export_text()  # what commands want is never cut
     assert [span(one) for one in (59, 61, 90061)] == ["59 s", "1 min 1 s", "1 d 1 h"]
     assert (size(999), size(1.5e12)) == ("999 B", "1.5 TB")
 

@@ -11,7 +11,7 @@ import pytest
 
 from protocol import errors
 from protocol.batch import ledger, manifest, runner
-from protocol.updates import ConnectionChanged, ConnectionState, JobFailed, JobFinished, Result
+from protocol.updates import ConnectionChanged, ConnectionState, JobChanged, JobFailed, JobFinished, Result
 
 
 class Killed(BaseException):
@@ -19,10 +19,11 @@ class Killed(BaseException):
 
 
 class Hub:
-    """Remembers jobs by key like the real one: the same key makes no second job. `outcome` says how a job ends."""
+    """Remembers jobs by key like the real one: the same key makes no second job. `outcome` says how a job ends. places:
+    how many work at once; the others wait."""
 
-    def __init__(self, outcome=lambda spec, tries: None, steps: int = 2) -> None:
-        self.outcome, self.steps = outcome, steps
+    def __init__(self, outcome=lambda spec, tries: None, steps: int = 2, places: int = 1000) -> None:
+        self.outcome, self.steps, self.places = outcome, steps, places
         self.jobs: dict[str, Any] = {}
         self.left: dict[str, int] = {}
         self.ends: dict[str, Any] = {}
@@ -40,6 +41,7 @@ class Hub:
 
     def connect(self):
         self.followed: set[str] = set()
+        self.told: set[str] = set()
         return self
 
     def cancel(self, job):
@@ -48,14 +50,21 @@ class Hub:
     def forget(self, job):
         self.followed.discard(job)
 
+    def working(self):
+        return [job for job in self.jobs if job not in self.ends][: self.places]
+
     def work(self):
-        for job in self.jobs:
+        for job in self.working():
             self.left[job] -= 1
             if self.left[job] <= 0 and job not in self.ends:
                 spec = self.jobs[job]
                 self.ends[job] = self.outcome(spec, self.runs[spec.prompt]) or "well"
 
     def poll(self, budget_seconds=0.0):
+        for job in self.working():
+            if job not in self.told:
+                self.told.add(job)
+                yield JobChanged(job, "RUNNING", 1)
         self.work()
         for job in list(self.followed):
             if job in self.ends:
@@ -167,6 +176,15 @@ def test_a_job_that_takes_too_long_is_cancelled_and_not_tried_again(tmp_path):
     world = World(tmp_path, Hub(steps=10**9))
     (outcome,) = world.run(rows)
     assert outcome.state == "failed" and isinstance(outcome.error, errors.TimedOut) and world.hub.runs == {"slow": 1}
+
+
+def test_waiting_for_its_turn_is_not_counted(tmp_path):
+    """Four rows of a minute each on one device, none of which may take longer than that and a half."""
+    rows = manifest.rows([{"prompt": f"a thing {n}", "timeout": 90} for n in range(4)], {})
+    world = World(tmp_path, Hub(steps=2000, places=1))
+    outcomes = world.run(rows, limit=4)
+    assert states(outcomes) == ["done"] * 4 and world.now > 200
+    assert all(50 < one.seconds < 90 for one in outcomes)
 
 
 def test_an_interruption_cancels_what_runs_and_the_next_run_goes_on(tmp_path, rows):
