@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the job or the hub failed, 2 wrong usage or bad input, 3 n
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 
@@ -15,6 +16,7 @@ from backend import __version__
 from protocol.errors import MaquetteError
 
 FAILED, USAGE, NO_HUB, CANCELLED = 1, 2, 3, 130
+DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # nothing that another folder's name would mend
 
 COMMANDS = {"serve": "serve", "worker": "serve", "generate": "generate", "make": "make", "batch": "batch",
             "doctor": "doctor", "status": "status", "job": "job", "keys": "keys", "audit": "keys", "hub": "hub"}
@@ -65,3 +67,8 @@ def main() -> None:
         if problem.hint:
             click.echo(f"  {problem.hint}", err=True)
         sys.exit(exit_code(problem))
+    except OSError as problem:
+        if problem.filename is None:
+            raise  # not a file that somebody named
+        click.echo(f"Error: {problem.filename}: {problem.strerror}", err=True)
+        sys.exit(FAILED if problem.errno in DISK_TROUBLE else USAGE)

@@ -62,6 +62,17 @@ def test_bad_input_is_refused_before_anything_starts(tmp_path, arguments, words)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "m.csv").write_text("prompt\na chair\n")
+    inside = str(tmp_path / "file" / "folder")
+    for arguments in (["serve", "--data", inside], ["batch", str(tmp_path / "m.csv"), "--out", inside],
+                      ["keys", "init", "--address", "here:5570", "--data", inside]):
+        said = maquette(*arguments, data=tmp_path)
+        assert said.returncode == 2 and "Traceback" not in said.stderr, said.stderr
+        assert "file" in said.stderr and "Not a directory" in said.stderr
+
+
 def test_no_hub(tmp_path):
     said = maquette("status", data=tmp_path / "nowhere")
     assert said.returncode == 3 and "maquette serve" in said.stderr
