@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The hub's side towards workers: who is there, who holds which lease, and what they report.
+"""The hub's ear towards workers: what they report of the jobs that they hold, and the bytes that come and go with it.
 
 Every report carries the lease's fence; one of an older fence is answered with `lease_lost`, and the worker drops what
-it was doing. Who is there at all, and who is given up, is the business of `attendance`.
+it was doing. Who is there at all, and who is given up, is the business of `attendance`; what the workers are told, of
+`leases`.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from typing import Any
 from backend import __version__
 from backend.hub import states
 from backend.hub.accounts import OWNER, Account
-from backend.hub.attendance import SILENT_SECONDS, Attendance, Worker
+from backend.hub.attendance import Attendance, Worker
 from backend.hub.blobs import BlobStore
-from backend.hub.desk import Desk, devices_of, model_of
+from backend.hub.desk import Desk, model_of
 from backend.hub.executors import Executor
 from backend.hub.gate import Gate, revoked
+from backend.hub.leases import Leases
 from backend.hub.pool import Pool, memory_of
-from backend.hub.scheduler import Place
 from backend.hub.shelf import Shelf
 from backend.hub.states import Done, Failure, GivenBack, Paused, Started
 from backend.hub.store import JobRow
@@ -46,14 +47,12 @@ from protocol.worker_messages import (
     Checkpoint,
     Failed,
     Goodbye,
-    Lease,
     Ready,
     Result,
     Stop,
     WorkerCancel,
     WorkerEphemeral,
     WorkerEvent,
-    WorkerPause,
     WorkerPaused,
 )
 
@@ -82,15 +81,12 @@ class Back:
         self.progress: dict[str, tuple[str, float]] = {}  # stage and fraction of what runs
         self.attendance = Attendance(port, desk, executor, self.pool, self.progress, clock)
         self.shelf = Shelf(desk.store)
-        self.draining = False
+        self.leases = Leases(port, desk, blobs, executor, self.pool, self.attendance, self.shelf, clock)
         self._handlers: dict[type[Message], Callable[[Worker, Any, bytes], None]] = {
             Beat: self._beat, WorkerEvent: self._event, WorkerEphemeral: self._ephemeral, Result: self._result,
             Failed: self._failed, Goodbye: self._goodbye, BlobCheck: self._blob_check, BlobPut: self._blob_put,
             BlobGet: self._blob_get, Credit: self._credit, Checkpoint: self._checkpoint, WorkerPaused: self._paused,
         }
-        desk.send_lease = self._send_lease
-        desk.send_pause = self._send_pause
-        desk.send_cancel = self._send_cancel
         gate.accounts.on_revoked.append(self._lose_keys)
 
     @property
@@ -152,13 +148,10 @@ class Back:
             if job.life.worker != worker.name:
                 continue
             self.attendance.came_back(job.id)
-            worker.job, worker.fence, worker.told = job.id, job.life.fence, 0.0
-            worker.moved = self._clock()
-            self.executor.start(job.id, job.life.fence, worker.name, devices_of(job))
-            self._remind(job)
+            self.leases.taken_up(worker, job)
         if message.job and (message.job, message.fence) != (worker.job, worker.fence):
             self.port.try_send(peer, WorkerCancel(message.job, message.fence))
-        self.dispatch()
+        self.leases.dispatch()
 
     def _beat(self, worker: Worker, message: Beat, id: bytes) -> None:
         worker.caps.update(
@@ -172,9 +165,9 @@ class Back:
         elif worker.job and self._clock() - worker.told > RESEND_SECONDS:
             job = self.desk.store.job(worker.job)
             if not message.job and job.life.state == states.LEASED:
-                self._send_lease(job)
+                self.leases.send(job)
             else:
-                self._remind(job)
+                self.leases.remind(job)
 
     def _leased(self, worker: Worker, name: str, fence: int) -> JobRow:
         job = self.desk.store.job(name)
@@ -185,7 +178,7 @@ class Back:
     def _event(self, worker: Worker, message: WorkerEvent, id: bytes) -> None:
         job = self._leased(worker, message.job, message.fence)
         if message.kind == "started":
-            self.pool.began(worker.name, self._slot(worker.name), model_of(job))
+            self.pool.began(worker.name, self.leases.slot(worker.name), model_of(job))
             self.desk.apply(job, Started())
         else:
             self.desk.warn(job.id, message.fence, message.number, message.text)
@@ -221,7 +214,7 @@ class Back:
             job = self._leased(worker, message.job, message.fence)
             message.error.attempt = job.life.attempt
             if message.error.code == OutOfMemory.code:
-                self.desk.outgrew(job.id, memory_of(job, self.places()))
+                self.desk.outgrew(job.id, memory_of(job, self.leases.places()))
             self.desk.apply(job, Failure(message.error))
         self._free(worker, message.job, message.fence, id)
 
@@ -239,12 +232,8 @@ class Back:
 
     def _free(self, worker: Worker, job: str, fence: int, id: bytes) -> None:
         self.port.try_send(worker.peer, Ack(job), id)
-        self.executor.end(job, fence)
         self.progress.pop(job, None)
-        if (worker.job, worker.fence) == (job, fence):
-            worker.job, worker.fence, worker.cancel_at = "", 0, None
-            self.pool.ended(worker.name)
-        self.dispatch()
+        self.leases.over(worker, job, fence)
 
     def _goodbye(self, worker: Worker, message: Goodbye, id: bytes) -> None:
         self.port.try_send(worker.peer, Ack(), id)
@@ -282,8 +271,6 @@ class Back:
     def _credit(self, worker: Worker, message: Credit, id: bytes) -> None:
         worker.streams.credit(message)
 
-    # What goes out
-
     @property
     def busy(self) -> bool:
         """Whether there is something that can be sent at once, without waiting for a message."""
@@ -299,88 +286,13 @@ class Back:
                 worker.streams.end_all()
         return moved
 
-    def dispatch(self) -> None:
-        """Give waiting jobs to idle workers; none while the hub stops, or while there is no room for results."""
-        while len(self.desk.scheduler) and not self.draining and self.blobs.has_room():
-            found = self.desk.next(self.places(), self.executor.room)
-            if found is None:
-                return
-            job, place = found
-            self.desk.lease(job, place.worker, place.slot)
-
-    def places(self) -> list[Place]:
-        """All connected workers as the scheduler sees them."""
-        return self.pool.places({one.name: (not one.job, one.caps) for one in self.attendance.by_name.values()})
-
-    def _slot(self, worker: str) -> str:
-        return next((one.slot for one in self.places() if one.worker == worker), worker)
-
-    def _send_lease(self, job: JobRow) -> None:
-        worker = self.attendance.by_name.get(job.life.worker)
-        if worker is None:
-            return
-        worker.job, worker.fence, worker.told = job.id, job.life.fence, self._clock()
-        worker.moved = self._clock()
-        handle = self.executor.start(job.id, job.life.fence, worker.name, devices_of(job))
-        devices = handle.devices if handle is not None else ("",)
-        self.port.try_send(
-            worker.peer,
-            Lease(job.id, job.life.attempt, job.life.fence, SILENT_SECONDS, job.kind, job.spec,
-                  self.desk.store.inputs(job.id), devices, *self.shelf.checkpoint(job.id), 0.5**job.life.lowered),
-        )
-
-    def _remind(self, job: JobRow) -> None:
-        """Say again what the worker of this job was told, in case it got lost."""
-        if job.life.state == states.CANCEL_REQ:
-            self._send_cancel(job)
-        elif job.life.state == states.PAUSE_REQ:
-            self._send_pause(job)
-
-    def _send_pause(self, job: JobRow) -> None:
-        worker = self.attendance.by_name.get(job.life.worker)
-        if worker is not None:
-            worker.told = self._clock()
-            self.port.try_send(worker.peer, WorkerPause(job.id, job.life.fence))
-
-    def _send_cancel(self, job: JobRow) -> None:
-        worker = self.attendance.by_name.get(job.life.worker)
-        if worker is None:
-            return
-        worker.told = self._clock()
-        if worker.cancel_at is None:
-            worker.cancel_at = self._clock()
-        self.port.try_send(worker.peer, WorkerCancel(job.id, job.life.fence))
-
-    def drain(self) -> None:
-        """Lease nothing more; workers end after the job at hand, and no new ones come."""
-        self.draining = True
-        self.executor.drain()
-        for worker in self.attendance.by_name.values():
-            self.port.try_send(worker.peer, Stop(False))
-
-    def save_all(self) -> None:
-        """Ask for a checkpoint of everything that runs; the jobs go back into the queue."""
-        for worker in self.attendance.by_name.values():
-            if worker.job:
-                self.port.try_send(worker.peer, WorkerPause(worker.job, worker.fence))
-
-    @property
-    def working(self) -> int:
-        """How many workers hold a job."""
-        return sum(bool(one.job) for one in self.attendance.by_name.values())
-
-    def stop_workers(self) -> None:
-        """Ask every worker to give its job back and end."""
-        for worker in self.attendance.by_name.values():
-            self.port.try_send(worker.peer, Stop(True))
-
     # Time passes
 
     def tick(self) -> None:
         """Let go of workers that are gone, then see who could work."""
         self.port.tick()
         self.attendance.tick()
-        self.dispatch()
+        self.leases.dispatch()
 
     def _lose_keys(self, keys: frozenset[str]) -> None:
         """Keys were revoked: their workers' jobs go to others, and what the workers still send is refused."""

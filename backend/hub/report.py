@@ -67,7 +67,7 @@ class Report:
         self._forget_old()
         return {
             "version": __version__, "epoch": self._epoch, "seconds": round(self._clock() - self._began, 1),
-            "draining": self._back.draining, "clients": self._sessions(), "jobs": states,
+            "draining": self._back.leases.draining, "clients": self._sessions(), "jobs": states,
             "waiting": {
                 priority: self._desk.scheduler.waiting_in(priority) for priority in PRIORITIES
             },
@@ -95,7 +95,7 @@ class Report:
         """Every place for a worker, and every worker that came from elsewhere."""
         now = self._clock()
         connected = {one.name: one for one in self._back.workers}
-        rows, slots = [], {one.worker: one.slot for one in self._back.places()}
+        rows, slots = [], {one.worker: one.slot for one in self._back.leases.places()}
         for slot in self._back.executor.slots():
             worker = connected.pop(slot.worker, None)
             rows.append({

@@ -132,7 +132,7 @@ class Hub:
         token = b"" if options.encrypt else bytes.fromhex(secret)
         self.back = Back(back_port, self.desk, self.blobs, self.executor, self.gate, clock, token, self.epoch)
         self.front = Front(
-            front_port, self.desk, self.blobs, self.gate, clock, token, self.epoch, self.back.dispatch
+            front_port, self.desk, self.blobs, self.gate, clock, token, self.epoch, self.back.leases.dispatch
         )
         self.back.attendance.expect_back(self.desk.recover())
         self.collector = Collector(options.data, self.store, self.blobs, options.limits, clock)
@@ -205,16 +205,17 @@ class Hub:
         """Let running jobs finish, then store their checkpoints and go back into the queue; nothing new is started."""
         if self.stopping:
             return
-        log.info("draining: %d jobs run, they have %.0f s to finish", self.back.working, self.options.drain_seconds)
+        leases, seconds = self.back.leases, self.options.drain_seconds
+        log.info("draining: %d jobs run, they have %.0f s to finish", leases.working, seconds)
         self.front.drain("The hub stops; waiting jobs stay in its queue.")
-        self.back.drain()
-        self._wait_for_jobs(self.options.drain_seconds, hurry)
-        self.back.save_all()
+        leases.drain()
+        self._wait_for_jobs(seconds, hurry)
+        leases.save_all()
         self._wait_for_jobs(self.options.stop_patience, hurry)
 
     def _wait_for_jobs(self, seconds: float, hurry: Callable[[], bool]) -> None:
         end = self._clock() + seconds
-        while self.back.working and self._clock() < end and not hurry():
+        while self.back.leases.working and self._clock() < end and not hurry():
             self.turn(0.05)
 
     def turn(self, longest_wait: float = TICK_SECONDS) -> None:
@@ -268,7 +269,7 @@ class Hub:
             return
         self.stopping = True
         self.front.drain("The hub stops.")
-        self.back.stop_workers()
+        self.back.leases.stop_workers()
         end = self._clock() + self.options.stop_patience
         while self.back.workers and self._clock() < end and any(self.executor.alive(w.name) for w in self.back.workers):
             self.back.port.socket.poll(50)

@@ -85,7 +85,7 @@ def story(folder: Path, fault=None) -> Studio:
     studio.until(over(*JOBS[:4]), "what was under way")
     studio.hub.front.drain("The hub stops.")  # says so, and goes on: a hub that is told to stop has no loop to test
     while not hand.talk.left:
-        studio.hub.back.stop_workers()  # said once in truth; a worker that did not hear it ends with its hub
+        studio.hub.back.leases.stop_workers()  # said once in truth; a worker that did not hear it ends with its hub
         for _ in range(60):
             studio.turn()
     studio.hands.remove(hand)

@@ -225,7 +225,7 @@ def test_draining_lets_jobs_finish_or_pause_and_starts_nothing(bench, hire, raw)
 
     bench.hub.drain(each_look)
     assert state(bench, job) == "QUEUED" and bench.hub.store.job(job).life.attempt == 0
-    assert state(bench, waiting) == "QUEUED" and bench.hub.back.working == 0
+    assert state(bench, waiting) == "QUEUED" and bench.hub.back.leases.working == 0
     kinds = [type(one) for one in said]
     assert kinds.index(Stop) < kinds.index(WorkerPause)
 

@@ -81,7 +81,7 @@ class Bench:
 
     def submit(self, number=1):
         job = self.desk.submit("local", Submit(number.to_bytes(16, "big"), "text_to_3d", {"prompt": "x"})).id
-        self.back.dispatch()
+        self.back.leases.dispatch()
         return job
 
     def times(self):
