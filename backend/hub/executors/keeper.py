@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all executors share: places for workers, and the rules by which a process is kept alive in each.
+"""What all executors share: the rules by which a process is kept alive in each place for a worker.
 
-Here is no process and no clock of its own: a `Launcher` starts processes, `clock` says the time, so every rule can be
-tested in a microsecond. A process that ends is replaced at once; one that ended too soon is replaced after a wait that
-doubles, and the place says why. A device that disappears takes its place with it, after the job at hand. Idle places
-lend their devices to a job that asks for several.
+Here is no process and no clock of its own: a `Launcher` (see `places`) starts processes, `clock` says the time, so
+every rule can be tested in a microsecond. A process that ends is replaced at once; one that ended too soon is replaced
+after a wait that doubles, and the place says why. A device that disappears takes its place with it, after the job at
+hand. Idle places lend their devices to a job that asks for several.
 """
 
 from __future__ import annotations
@@ -13,75 +13,19 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from backend.hub.executors.base import Handle, Slot
 from backend.hub.executors.devices import Device
 from backend.hub.executors.environment import FRESH_PROCESS
+from backend.hub.executors.places import Launcher, Place, describe_end, worker_log
 
 log = logging.getLogger("maquette.hub")
 
 SHORT_LIFE_SECONDS = 20.0  # a worker that ends sooner is started again more slowly
-FIRST_WAIT = 1.0
-LONGEST_WAIT = 30.0
 LOOK_AGAIN_SECONDS = 60.0  # between looks at which devices there are
 DEAD_REMEMBERED = 1000
-
-
-class Life(Protocol):
-    """One worker process, wherever it runs."""
-
-    def code(self) -> int | None:
-        """Exit code, negative for a signal; None while it lives."""
-
-    def signal(self, hard: bool) -> None:
-        """Ask it to end, or kill it. Nothing happens to one that has ended."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A process that an earlier hub started. life is None when it has ended."""
-
-    slot: str
-    worker: str
-    life: Life | None
-    lent_to: str = ""
-
-
-class Launcher(Protocol):
-    """Starts processes; knows the machine or the cluster."""
-
-    def devices(self) -> list[Device] | None:
-        """What there is now, or None while that is still being found out."""
-
-    def launch(self, device: Device, worker: str, share: int) -> Life:
-        """Start a worker. share: how many workers of this machine divide its CPU. Raises OSError."""
-
-    def found(self) -> list[Found]:
-        """Processes of an earlier hub, asked once."""
-
-    def remember(self, places: Sequence[Place]) -> None:
-        """Write down what lives where, for the next hub."""
-
-
-@dataclass
-class Place:
-    """One device and the worker process that has it."""
-
-    device: Device
-    life: Life | None = None
-    worker: str = ""
-    began: float = 0.0
-    lease: tuple[str, int] | None = None
-    lent_to: str = ""  # the worker that computes on this device from another place
-    gone: bool = False  # the device is no longer there
-    meant: bool = False  # its process ends because we want it to
-    short_lives: int = 0
-    start_at: float = 0.0
-    kill_at: float | None = None
-    reason: str = ""
 
 
 @dataclass
@@ -208,7 +152,7 @@ class Keeper:
                 place.kill_at = now
             place.life.signal(hard=True)
         elif place.kill_at is None:
-            log.warning("asking worker %s to end", worker)
+            log.info("asking worker %s to end", worker)
             place.kill_at = now + grace
             place.life.signal(hard=False)
 
@@ -302,8 +246,7 @@ class Keeper:
         elif lived >= SHORT_LIFE_SECONDS or killed:
             place.short_lives, place.start_at, place.reason = 0, self.clock(), describe_end(worker, code, lived)
         else:
-            place.short_lives += 1
-            place.start_at = self.clock() + min(FIRST_WAIT * 2 ** (place.short_lives - 1), LONGEST_WAIT)
+            place.put_off(self.clock())
             place.reason = describe_end(worker, code, lived)
             if place.short_lives > 1:
                 place.reason += f" {place.short_lives} in a row ended so soon; see logs/{worker_log(place.device)}."
@@ -319,8 +262,7 @@ class Keeper:
         try:
             place.life = self.launcher.launch(place.device, worker, share)
         except OSError as problem:
-            place.short_lives += 1
-            place.start_at = self.clock() + min(FIRST_WAIT * 2 ** (place.short_lives - 1), LONGEST_WAIT)
+            place.put_off(self.clock())
             place.reason = f"A worker could not be started ({problem})."
             log.error("%s", place.reason)
             return
@@ -350,20 +292,3 @@ class Keeper:
         if now != self._written:
             self._written = now
             self.launcher.remember(list(self._places.values()))
-
-
-def worker_log(device: Device) -> str:
-    """The name of the file that takes what workers of this place print."""
-    return f"worker-{device.slot}.log"
-
-
-def describe_end(worker: str, code: int, lived: float) -> str:
-    """How a process ended, for people."""
-    if code == FRESH_PROCESS:
-        return f"Worker {worker} made room for a fresh process after {lived:.0f} s."
-    if code == -9:
-        return (f"Worker {worker} was killed (signal 9) after {lived:.0f} s; if nobody did that, "
-                "the machine may have run out of memory.")
-    if code < 0:
-        return f"Worker {worker} was ended by signal {-code} after {lived:.0f} s."
-    return f"Worker {worker} ended with exit code {code} after {lived:.0f} s."

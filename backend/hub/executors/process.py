@@ -24,7 +24,8 @@ import psutil
 
 from backend.hub.executors.devices import Device, Discovery
 from backend.hub.executors.environment import worker_environment
-from backend.hub.executors.keeper import Found, Keeper, Life, Place, worker_log
+from backend.hub.executors.keeper import Keeper
+from backend.hub.executors.places import Found, Life, Place, worker_log
 
 log = logging.getLogger("maquette.hub")
 

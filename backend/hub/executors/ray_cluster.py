@@ -23,7 +23,8 @@ from typing import Any
 
 from backend.hub.executors.devices import MOST_SLOTS, Device
 from backend.hub.executors.environment import CPU
-from backend.hub.executors.keeper import Found, Keeper, Life, Place, worker_log
+from backend.hub.executors.keeper import Keeper
+from backend.hub.executors.places import Found, Life, Place, worker_log
 from protocol.errors import BadRequest
 
 log = logging.getLogger("maquette.hub")

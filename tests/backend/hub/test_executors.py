@@ -130,7 +130,8 @@ def running(client, job, fraction=0.0):
 def test_every_place_has_a_worker_and_each_job_runs_once(studio):
     wait_for(lambda: len(studio.workers()) == 2, "two workers")
     with studio.client() as client:
-        jobs = [client.submit(TextTo3DSpec("steps=15 delay=0.1")) for _ in range(2)]
+        # Long enough for the slower of the two to have started: a process is there before it is ready for a job.
+        jobs = [client.submit(TextTo3DSpec("steps=50 delay=0.1")) for _ in range(2)]
         for job in jobs:
             running(client, job)  # both at once
         reports = [client.wait(job, GUARD).report for job in jobs]

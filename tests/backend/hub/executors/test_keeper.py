@@ -9,7 +9,8 @@ import pytest
 
 from backend.hub.executors.devices import Device
 from backend.hub.executors.environment import FRESH_PROCESS
-from backend.hub.executors.keeper import LONGEST_WAIT, Found, Keeper
+from backend.hub.executors.keeper import Keeper
+from backend.hub.executors.places import LONGEST_WAIT, Found
 
 
 class LifeModel:
