@@ -7,6 +7,8 @@ seven interpolations, gradients by autograd. Run alone it prints the table; the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from backend.kernels.hash_grid import HashGridConfig, hash_encode, initial_table
@@ -57,18 +59,20 @@ class TorchHashGrid:
         return (near * (1 - fz) + far * fz).flatten(1)
 
 
-def hash_grid(repeats: int) -> list[Race]:
+def hash_grid(
+    repeats: int, device: torch.device | str = "cpu", settle: Callable[[], None] = lambda: None, bar: float = BAR
+) -> list[Race]:
     """Encoding 65,536 points with gradients to the table, 16 levels: Magic3D's grid, and the draft preset's kind."""
     generator = torch.Generator().manual_seed(1)
-    points = torch.rand((POINTS, 3), generator=generator) * 2 - 1
+    points = (torch.rand((POINTS, 3), generator=generator) * 2 - 1).to(device)
     races = []
     for name, config in (
         ("16 levels up to 4096", HashGridConfig()),
         ("16 levels up to 128", HashGridConfig(16, 15, 8, 16 ** (1 / 15))),
     ):
-        values = initial_table(config, generator).requires_grad_()
-        upstream = torch.randn((POINTS, config.width), generator=generator)
-        plain = TorchHashGrid(config)
+        values = initial_table(config, generator).to(device).requires_grad_()
+        upstream = torch.randn((POINTS, config.width), generator=generator).to(device)
+        plain = TorchHashGrid(config, device)
 
         def ours(values=values, config=config, upstream=upstream) -> None:  # noqa: ANN001
             values.grad = None
@@ -81,7 +85,8 @@ def hash_grid(repeats: int) -> list[Race]:
         contestants = {"ours": ours, "pure torch": theirs}
         title = f"hash grid, {POINTS:,} points, {name}, with gradients"
         races.append(
-            race(title, contestants, repeats, bar=BAR, against="pure torch", note="all levels at once, autograd")
+            race(title, contestants, repeats, settle=settle, bar=bar, against="pure torch",
+                 note="all levels at once, autograd")
         )
     return races
 

@@ -45,11 +45,12 @@ def every_pixel_every_face(vertices: Tensor, faces: Tensor, cameras: Cameras, ch
     place = vertices @ matrix[:, :3, :3].transpose(1, 2) + matrix[:, None, :3, 3]
     depth = -place[..., 2]
     screen = place[..., :2] / (depth * tangent[:, None])[..., None]
-    x = ((torch.arange(cameras.width) + 0.5) * 2.0 - cameras.width) / cameras.height
-    y = 1.0 - (torch.arange(cameras.height) + 0.5) * (2.0 / cameras.height)
+    device = vertices.device
+    x = ((torch.arange(cameras.width, device=device) + 0.5) * 2.0 - cameras.width) / cameras.height
+    y = 1.0 - (torch.arange(cameras.height, device=device) + 0.5) * (2.0 / cameras.height)
     pixels = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], dim=-1).view(-1, 2)
-    best = torch.full((len(cameras), len(pixels)), torch.inf)
-    found = torch.full((len(cameras), len(pixels)), -1, dtype=torch.int64)
+    best = torch.full((len(cameras), len(pixels)), torch.inf, device=device)
+    found = torch.full((len(cameras), len(pixels)), -1, dtype=torch.int64, device=device)
     for view in range(len(cameras)):
         for first in range(0, len(faces), chunk):
             corner = screen[view, faces[first : first + chunk].long()]  # (F, 3, 2)
@@ -65,6 +66,25 @@ def every_pixel_every_face(vertices: Tensor, faces: Tensor, cameras: Cameras, ch
             best[view] = torch.where(closer, nearest, best[view])
             found[view] = torch.where(closer, which + first, found[view])
     return found.view(len(cameras), cameras.height, cameras.width)
+
+
+def interpolated(attributes: Tensor, vertices: Tensor, faces: Tensor, seen: Tensor, cameras: Cameras) -> Tensor:
+    """Attributes (V, C) at the pixels that see `seen` (B, H, W): (B, H, W, C), zero elsewhere; with gradients.
+
+    Barycentrics where each pixel's ray meets the plane of its face, by torch's own operations.
+    """
+    origins, directions = cameras.rays()
+    corners = vertices[faces[seen.clamp_min(0)].long()]  # (B, H, W, 3, 3)
+    a, b, c = corners.unbind(-2)
+    normal = torch.linalg.cross(b - a, c - a)
+    square = (normal * normal).sum(-1, keepdim=True).clamp_min(1e-20)
+    t = ((a - origins) * normal).sum(-1, keepdim=True) / (directions * normal).sum(-1, keepdim=True)
+    point = origins + t * directions
+    one = (torch.linalg.cross(c - b, point - b) * normal).sum(-1, keepdim=True) / square
+    two = (torch.linalg.cross(a - c, point - c) * normal).sum(-1, keepdim=True) / square
+    shares = torch.stack([one, two, 1 - one - two], -2)
+    values = (attributes[faces[seen.clamp_min(0)].long()] * shares).sum(-2)
+    return torch.where((seen >= 0)[..., None], values, 0.0)
 
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -38,39 +37,58 @@ from backend.jobs.guide import Guide
 from backend.jobs.stage import Stage
 from backend.priors import catalog
 from backend.priors.base import Prior
-from backend.priors.footprint import Alive
+from backend.priors.footprint import META, TOKENS, Alive, _besides
+from backend.priors.loading import read_config
 from backend.priors.prompts import PromptBook
 from backend.priors.unet_prior import UNetPrior, best_dtype
 from backend.render import volume
 from backend.render.raster import choose_rasteriser
+from tests.benchmarks.timing import Race, race
 
 BAR = 0.15
 PROMPT = "a red chair"
 PRIOR_PHASES = ("prior: network", "prior: encode")
 
 
+Span = tuple[Any, Any]
+
+
 @dataclass
 class Profile:
-    """Milliseconds of phases; a phase inside another is taken off it."""
+    """Milliseconds of phases; a phase inside another is taken off it.
+
+    With `events` the marks lie in the device's own queue, so that measuring changes nothing: what waits in a job waits
+    here, and nothing else. Otherwise the device comes to rest (`settle`) before the clock is read.
+    """
 
     settle: Callable[[], None]
-    steps: list[dict[str, float]] = field(default_factory=list)
-    _open: list[float] = field(default_factory=list)
+    events: bool = False
+    spans: list[tuple[str, Span, list[Span]]] = field(default_factory=list)
+    steps: int = 0
+    _open: list[list[Span]] = field(default_factory=list)
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        self.settle()
-        began = time.perf_counter()
-        self._open.append(0.0)
+        began = self._mark()
+        self._open.append([])
         try:
             yield
         finally:
-            self.settle()
-            taken = time.perf_counter() - began
-            inner = self._open.pop()
+            span = (began, self._mark())
+            self.spans.append((name, span, self._open.pop()))
             if self._open:
-                self._open[-1] += taken
-            self.steps[-1][name] = self.steps[-1].get(name, 0.0) + 1000 * (taken - inner)
+                self._open[-1].append(span)
+
+    def _mark(self) -> Any:
+        if self.events:
+            mark = torch.cuda.Event(enable_timing=True)
+            mark.record()
+            return mark
+        self.settle()
+        return time.perf_counter()
+
+    def _length(self, span: Span) -> float:
+        return span[0].elapsed_time(span[1]) if self.events else 1000 * (span[1] - span[0])
 
     def wrap(self, owner: Any, name: str, phase: str) -> Any:
         """A patch under which every call of `owner.name` counts as `phase`."""
@@ -84,8 +102,12 @@ class Profile:
 
     def means(self) -> dict[str, float]:
         """Over all steps: a prior may be asked in some of them only."""
-        names = dict.fromkeys(name for step in self.steps for name in step)
-        return {name: statistics.fmean(step.get(name, 0.0) for step in self.steps) for name in names}
+        self.settle()
+        found: dict[str, float] = {}
+        for name, span, inner in self.spans:
+            taken = self._length(span) - sum(self._length(one) for one in inner)
+            found[name] = found.get(name, 0.0) + taken / max(self.steps, 1)
+        return found
 
 
 def watch(profile: Profile, stage: Stage[Any], prior: Prior) -> contextlib.ExitStack:
@@ -107,16 +129,18 @@ def watch(profile: Profile, stage: Stage[Any], prior: Prior) -> contextlib.ExitS
     return stack
 
 
-def measure(stage: Stage[Any], prior: Prior, steps: int, settle: Callable[[], None]) -> tuple[dict[str, float], int]:
-    """(milliseconds of each phase, peak bytes of a step's own tensors)."""
+def measure(
+    stage: Stage[Any], prior: Prior, steps: int, settle: Callable[[], None], events: bool = False
+) -> tuple[dict[str, float], int]:
+    """(milliseconds of each phase, peak bytes of a step's own tensors). events: see `Profile`."""
     for _ in range(2):
         stage.advance()
     with Alive() as alive:
         stage.advance()
-    profile = Profile(settle)
+    profile = Profile(settle, events)
     with watch(profile, stage, prior):
         for _ in range(steps):
-            profile.steps.append({})
+            profile.steps += 1
             with profile.phase("everything else"):
                 stage.advance()
     return profile.means(), alive.peak
@@ -138,6 +162,39 @@ def network_floor(prior: Prior, images: int, speed: float) -> float:
         prior.network(torch.zeros(size, device=prior.device), torch.zeros(1, dtype=torch.int64, device=prior.device),
                       book.positive(1), view)
     return 1000.0 * images * counter.get_total_flops() / speed
+
+
+def meta_work(folder: Path) -> tuple[float, float]:
+    """Floating-point operations of (one image through the UNet of a folder, one image through its VAE's encoder).
+
+    Found with tensors without content, so a folder whose weights are holes will do. 0 for no VAE.
+    """
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+
+    with META:
+        config = read_config(folder, "unet")
+        unet = UNet2DConditionModel.from_config(config)
+        vae = AutoencoderKL.from_config(read_config(folder, "vae")) if (folder / "vae").is_dir() else None
+        size, width = int(config["sample_size"]), unet.config.encoder_hid_dim or unet.config.cross_attention_dim
+        noisy, tokens = torch.empty(1, int(config["in_channels"]), size, size), torch.empty(1, TOKENS, int(width))
+    counts = []
+    with torch.no_grad():
+        with FlopCounterMode(display=False) as counter:
+            unet(noisy, torch.empty(1, device=META), tokens, **_besides(unet.config, 1, torch.float32))
+        counts.append(float(counter.get_total_flops()))
+        with FlopCounterMode(display=False) as counter:
+            if vae is not None:
+                side = size * 2 ** (len(vae.config.block_out_channels) - 1)
+                vae.encode(torch.empty(1, 3, side, side, device=META))
+        counts.append(float(counter.get_total_flops()))
+    return counts[0], counts[1]
+
+
+def race_on(
+    settle: Callable[[], None], title: str, works: dict[str, Callable[[], object]], repeats: int
+) -> Race:
+    """A race whose clock is read after the device came to rest; more warm rounds, for kernels that are compiled."""
+    return race(title, works, repeats, warm=2, settle=settle)
 
 
 def device_speeds(device: torch.device, settle: Callable[[], None]) -> tuple[float, float]:
@@ -178,6 +235,16 @@ def stages(preset: presets.Preset, prior: str, device: torch.device) -> Iterator
         2 * preset.fine.views)
 
 
+def profile_table(title: str, phases: dict[str, float], floor: float | None = None) -> str:
+    """Phases, the longest first. floor: milliseconds below which the network cannot get."""
+    total = sum(phases.values())
+    lines = [f"{title}: {total:.1f} ms a step", "| phase | ms | share | floor, ms |", "|---|---|---|---|"]
+    for phase, value in sorted(phases.items(), key=lambda one: -one[1]):
+        least = f"{floor:.1f}" if floor is not None and phase == "prior: network" else ""
+        lines.append(f"| {phase} | {value:.1f} | {value / total:.0%} | {least} |")
+    return "\n".join(lines) + "\n"
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
@@ -204,12 +271,9 @@ def main(arguments: list[str]) -> int:
         found[name] = {"milliseconds": phases, "total": total, "outside_the_prior": outside,
                        "network_floor": floor, "peak_bytes": peak,
                        "peak_floor": 1000 * peak / copy}
-        print(f"\n{options.preset}, {name}: {total:.1f} ms a step, {outside:.0%} of it outside the prior; "
-              f"its tensors take {peak / 1e6:.0f} MB at most, {1000 * peak / copy:.1f} ms to write and read once")
-        print("| phase | ms | share | floor, ms |\n|---|---|---|---|")
-        for phase, value in sorted(phases.items(), key=lambda one: -one[1]):
-            least = f"{floor:.1f}" if phase == "prior: network" else ""
-            print(f"| {phase} | {value:.1f} | {value / total:.0%} | {least} |")
+        print(f"\n{outside:.0%} of a step is outside the prior; its tensors take {peak / 1e6:.0f} MB at most, "
+              f"{1000 * peak / copy:.1f} ms to write and read once")
+        print(profile_table(f"{options.preset}, {name}", phases, floor))
     options.out.mkdir(parents=True, exist_ok=True)
     (options.out / "step.json").write_text(json.dumps(found, indent=1))
     return int(missed)
