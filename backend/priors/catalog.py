@@ -14,24 +14,18 @@ import torch
 
 from backend.priors import deepfloyd, embedded, multiview, stable_diffusion
 from backend.priors.base import Prior
-from backend.priors.flow_prior import FlowPrior
-from backend.priors.flux import FluxPrior
+from backend.priors.flows import FLOWS, stage_size
 from backend.priors.hub_models import folder_of, is_hub_id
 from backend.priors.known_models import Role, suggestions
 from backend.priors.loading import CHOOSE, read_config, read_index
-from backend.priors.stable_diffusion_3 import StableDiffusion3Prior
 from backend.priors.unet_prior import best_dtype
-from backend.priors.z_image import ZImagePrior
 from protocol.errors import PriorNotFound
 
 EMBEDDED_NAMES = ("", "embedded")
-EMBEDDED_PARTS: dict[Role, embedded.Part] = {"coarse": "pixel", "fine": "latent"}
+EMBEDDED_PARTS: dict[Role, embedded.Part] = {"coarse": "pixel", "fine": "latent", "paint": "painter"}
 STABLE_DIFFUSION_CLASSES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionXLPipeline",
                             "StableDiffusionXLImg2ImgPipeline", "StableDiffusionInpaintPipeline",
                             "StableDiffusionXLInpaintPipeline")
-FLOWS: dict[str, type[FlowPrior]] = {
-    "StableDiffusion3Pipeline": StableDiffusion3Prior, "FluxPipeline": FluxPrior, "ZImagePipeline": ZImagePrior}
-COARSE_PIXELS = 512  # of priors that draw several sizes: a field of 64 pixels has nothing to show to 1024
 
 
 def for_role(setting: str, role: Role) -> str:
@@ -41,6 +35,14 @@ def for_role(setting: str, role: Role) -> str:
         raise PriorNotFound(f"`prior` names {len(parts)} models: {setting}.",
                             hint="Give one for both stages, or two: coarse, fine.")
     return parts[0 if role == "coarse" else -1]
+
+
+def has_painter(setting: str) -> bool:
+    """Whether the setting names an embedded prior whose painting part is there."""
+    folder = Path(for_role(setting, "paint")).expanduser()
+    if for_role(setting, "paint") in EMBEDDED_NAMES:
+        folder = embedded.WEIGHTS_FOLDER
+    return (folder / EMBEDDED_PARTS["paint"] / "model_index.json").is_file()
 
 
 def split_control(name: str) -> tuple[str, str]:
@@ -141,7 +143,7 @@ def load(
 def for_stage(prior: Prior, role: Role) -> Prior:
     """The prior at the picture size that suits a stage: one that draws several is asked for smaller ones in the coarse
     stage. The same prior and role give the same object."""
-    return prior.at(min(COARSE_PIXELS, prior.traits.resolution)) if role == "coarse" else prior
+    return prior.at(stage_size(prior.traits.resolution, role))
 
 
 def _control_folder(name: str, online: bool) -> Path:

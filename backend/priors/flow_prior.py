@@ -42,12 +42,12 @@ class FlowPrior(NetworkPrior):
 
     Attributes:
         transformer: in eval mode, without gradients, on its device.
-        family: for people.
         usual_scale: see `PriorTraits`.
+        told: the guidance that a network with an input for it is told.
     """
 
-    family: ClassVar[str]
     usual_scale: ClassVar[float]
+    told: float = 1.0
 
     def __init__(self, folder: Path, pipeline: Any, device: torch.device, dtype: torch.dtype, name: str,
                  revision: str) -> None:
@@ -56,7 +56,7 @@ class FlowPrior(NetworkPrior):
         pipeline.vae = vae = prepare(pipeline.vae, device, vae_dtype(pipeline.vae, device, dtype))
         vae.enable_slicing()  # pictures of 1024 pixels; eight of them at once would take more than the transformer
         self._check(folder, int(vae.config.latent_channels))
-        codec = LatentCodec(vae, self.native_size(vae))
+        codec = LatentCodec(vae, self.native_size(self.transformer.config, vae.config))
         named = f"{name} {folder.name}".lower()
         traits = PriorTraits(
             name=name, revision=revision, resolution=codec.resolution, channels="rgb", latent_shape=codec.latent_shape,
@@ -73,28 +73,40 @@ class FlowPrior(NetworkPrior):
         super().__init__(traits, noise, codec, read, pipeline)
         self._sizes: dict[int, FlowPrior] = {codec.resolution: self}
 
+    @staticmethod
     @abstractmethod
-    def velocity(self, x: Tensor, level: Tensor, text: TextEmbedding) -> Tensor:
-        """One forward pass: the flow eps - x_0 at samples x (B, C, h, w) of level s (B,) in 0..1, float32."""
+    def velocity(transformer: Any, x: Tensor, level: Tensor, text: TextEmbedding, told: float) -> Tensor:
+        """One forward pass: the flow eps - x_0 at samples x (B, C, h, w) of level s (B,) in 0..1, float32.
+
+        told: the guidance that a network is told which takes it as an input.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def blank_text(transformer: Any, count: int) -> TextEmbedding:
+        """As many texts of the largest size that the network is given, without content, where its weights are."""
 
     @abstractmethod
     def read_prompt(self, prompt: str, device: torch.device) -> TextEmbedding:
         """One row, read with the encoders that are in the pipeline now."""
 
+    @staticmethod
     @abstractmethod
-    def channels(self) -> int:
-        """Latent channels that the transformer takes."""
+    def channels(config: Any) -> int:
+        """Latent channels that a transformer of this configuration takes."""
 
-    def native_size(self, vae: Any) -> int:
-        """Pixels along an edge of the pictures that it was trained on last."""
-        return int(vae.config.sample_size)
+    @staticmethod
+    def native_size(config: Any, vae: Any) -> int:
+        """Pixels along an edge of the pictures that a transformer was trained on last, by its configuration and that
+        of its VAE."""
+        return int(vae.sample_size)
 
     @property
     def backbone(self) -> nn.Module:
         return self.transformer  # type: ignore[no-any-return]
 
     def network(self, x_t: Tensor, t: Tensor, text: TextEmbedding, view: ViewCondition | None) -> Tensor:
-        return self.velocity(x_t.to(self.dtype), self.noise.sigmas[t], text).float()
+        return self.velocity(self.transformer, x_t.to(self.dtype), self.noise.sigmas[t], text, self.told).float()
 
     def at(self, size: int) -> FlowPrior:
         """The same network and the same texts at another picture size, with the noise levels of that size.
@@ -120,10 +132,11 @@ class FlowPrior(NetworkPrior):
         return FlowSchedule(flow_levels(int(scheduler.config.num_train_timesteps), shift), self.device)
 
     def _check(self, folder: Path, latent_channels: int) -> None:
-        if self.channels() != latent_channels:
+        taken = self.channels(self.transformer.config)
+        if taken != latent_channels:
             raise BrokenWeights(
-                f"{folder} can't guide distillation: its transformer takes {self.channels()} channels where its VAE "
-                f"gives {latent_channels}; it is made for editing or filling pictures.",
+                f"{folder} can't guide distillation: its transformer takes {taken} channels where its VAE gives "
+                f"{latent_channels}; it is made for editing or filling pictures.",
                 hint="Set `prior` to a text-to-image model of the same family. " + CHOOSE,
             )
 

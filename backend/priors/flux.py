@@ -8,6 +8,7 @@ FLUX.1 dev was trained to answer in one pass what others answer in two: it is to
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,23 +23,18 @@ LONG, SHORT = 512, 256  # T5 tokens that FLUX.1 dev, and FLUX.1 schnell, were tr
 
 
 class FluxPrior(FlowPrior):
-    """`FluxPipeline` folders: FLUX.1 schnell, FLUX.1 dev, and finetunes of them.
+    """`FluxPipeline` folders: FLUX.1 schnell, FLUX.1 dev, and finetunes of them."""
 
-    Attributes:
-        told: the guidance that a network with an embedding of it is told.
-    """
-
-    family = "FLUX.1"
     usual_scale = 3.5  # diffusers' FluxPipeline
-    told: float = 1.0
 
     @property
     def is_told(self) -> bool:
         """Whether the network takes guidance as an input."""
         return bool(self.transformer.config.guidance_embeds)
 
-    def channels(self) -> int:
-        return int(self.transformer.config.in_channels) // PATCH**2
+    @staticmethod
+    def channels(config: Any) -> int:
+        return int(config.in_channels) // PATCH**2
 
     @property
     def time_embedding(self) -> tuple[nn.Module, int]:
@@ -57,14 +53,22 @@ class FluxPrior(FlowPrior):
         only = listening.predict(x_t, t, positive, view)
         return only, only
 
-    def velocity(self, x: Tensor, level: Tensor, text: TextEmbedding) -> Tensor:
-        count, _, height, width = x.shape
-        guidance = torch.full_like(level, self.told) if self.is_told else None
-        answer = self.transformer(
+    @staticmethod
+    def velocity(transformer: Any, x: Tensor, level: Tensor, text: TextEmbedding, told: float) -> Tensor:
+        height, width = x.shape[-2:]
+        guidance = torch.full_like(level, told) if transformer.config.guidance_embeds else None
+        answer = transformer(
             hidden_states=packed(x), timestep=level, guidance=guidance, pooled_projections=text.pooled,
             encoder_hidden_states=text.tokens, txt_ids=x.new_zeros(text.tokens.shape[1], 3, dtype=torch.float32),
             img_ids=places(height // PATCH, width // PATCH, x.device), return_dict=False)[0]
         return unpacked(answer, height, width)
+
+    @staticmethod
+    def blank_text(transformer: Any, count: int) -> TextEmbedding:
+        config, where = transformer.config, {"device": transformer.device, "dtype": transformer.dtype}
+        length = LONG if config.guidance_embeds else SHORT
+        return TextEmbedding(torch.empty(count, length, config.joint_attention_dim, **where), None,
+                             torch.empty(count, config.pooled_projection_dim, **where))
 
     def read_prompt(self, prompt: str, device: torch.device) -> TextEmbedding:
         length = LONG if self.is_told else SHORT

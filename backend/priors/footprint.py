@@ -21,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
+from backend.priors.flows import FLOWS
 from backend.priors.loading import quiet, read_config, read_index, safetensors_header
 from protocol.errors import BrokenWeights
 
@@ -60,9 +61,25 @@ class _FusedAttention(TorchFunctionMode):
     """Attention as fused kernels do it: no table of all pairs. Only for tensors without content."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
         if func is torch.nn.functional.scaled_dot_product_attention:
-            return torch.empty_like(args[0])
-        return func(*args, **(kwargs or {}))
+            named = dict(zip(("query", "key", "value"), args, strict=False))
+            return _Fused.apply(*(named.get(name, kwargs.get(name)) for name in ("query", "key", "value")))
+        return func(*args, **kwargs)
+
+
+class _Fused(torch.autograd.Function):
+    """What fused attention leaves behind for the way back: what it was given, and its answer."""
+
+    @staticmethod
+    def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        answer = torch.empty_like(query)
+        ctx.save_for_backward(query, key, value, answer)
+        return answer
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
+        return tuple(torch.empty_like(one) for one in ctx.saved_tensors[:3])
 
 
 def peak_bytes(work: Callable[[], Any], gradients: bool = False) -> int:
@@ -79,7 +96,7 @@ class Footprint:
 
     Attributes:
         name: of the prior, for people.
-        weights: of UNet and VAE together.
+        weights: of network and VAE together.
         text: of its text encoders together; needed only while a prompt is read.
         network: of one forward pass without a gradient, for each image (of guidance's two an image each).
         learning: of one pass with the way back, for each image: what a student of the prior takes.
@@ -98,26 +115,34 @@ class Footprint:
     learning: int = 0
 
 
-def footprint(folder: Path, dtype: torch.dtype) -> Footprint:
-    """Of a diffusers folder with a UNet, loaded in `dtype`. Raises BrokenWeights or PriorNotFound."""
+def footprint(folder: Path, dtype: torch.dtype, size: int | None = None) -> Footprint:
+    """Of a diffusers folder, loaded in `dtype`. Raises BrokenWeights or PriorNotFound.
+
+    size: of the pictures, in pixels, of a network that draws several; None is its own size.
+    """
     index = read_index(folder)
-    sizes = {name: _weights(folder / name, dtype) for name in ("unet", "vae", *TEXT_COMPONENTS) if name in index}
+    if index["_class_name"] in FLOWS:
+        from backend.priors.flow_footprint import flow_footprint  # imports this module
+
+        return flow_footprint(folder, FLOWS[index["_class_name"]], dtype, size)
+    sizes = {name: weight_bytes(folder / name, dtype) for name in ("unet", "vae", *TEXT_COMPONENTS) if name in index}
     config = read_config(folder, "unet")
     with quiet():
         from diffusers import UNet2DConditionModel
 
         with META:
-            unet = _made(UNet2DConditionModel, config, folder).to(dtype)
+            unet = made(UNet2DConditionModel, config, folder).to(dtype)
     encode = encode_with_gradient = decode = 0
     if "vae" in index:
-        encode, encode_with_gradient, decode = _codec(folder, int(config["sample_size"]), dtype)
+        encode, encode_with_gradient, decode = codec_bytes(folder, int(config["sample_size"]), dtype)
     return Footprint(
         folder.name, sizes["unet"] + sizes.get("vae", 0), sum(sizes.get(name, 0) for name in TEXT_COMPONENTS),
         _network(unet, dtype), encode, encode_with_gradient, decode, _network(unet, dtype, learning=True),
     )
 
 
-def _made(cls: Any, config: dict[str, Any], folder: Path) -> Any:
+def made(cls: Any, config: dict[str, Any], folder: Path) -> Any:
+    """The network that a configuration describes. Raises BrokenWeights where it describes none."""
     try:
         return cls.from_config(config).eval().requires_grad_(False)
     except (ValueError, TypeError, KeyError, RuntimeError) as error:
@@ -131,10 +156,10 @@ def _network(unet: Any, dtype: torch.dtype, learning: bool = False) -> int:
     width = config.encoder_hid_dim or config.cross_attention_dim
 
     def forward(count: int) -> Any:
-        noisy = _empty(count, int(config.in_channels), size, size, dtype=dtype)
-        tokens = _empty(count, TOKENS, int(width), dtype=dtype)
+        noisy = empty(count, int(config.in_channels), size, size, dtype=dtype)
+        tokens = empty(count, TOKENS, int(width), dtype=dtype)
         noisy.requires_grad_(learning)
-        answer = unet(noisy, _empty(count, dtype=dtype), encoder_hidden_states=tokens, return_dict=False,
+        answer = unet(noisy, empty(count, dtype=dtype), encoder_hidden_states=tokens, return_dict=False,
                       **_besides(config, count, dtype))[0]
         if learning:
             answer.sum().backward()
@@ -147,25 +172,27 @@ def _besides(config: Any, count: int, dtype: torch.dtype) -> dict[str, Any]:
     """What the network wants besides noisy samples, time and tokens."""
     given: dict[str, Any] = {}
     if config.class_embed_type == "projection":
-        given["class_labels"] = _empty(count, int(config.projection_class_embeddings_input_dim), dtype=dtype)
+        given["class_labels"] = empty(count, int(config.projection_class_embeddings_input_dim), dtype=dtype)
     if config.addition_embed_type == "text_time":
         numbers = 6 * int(config.addition_time_embed_dim)
         pooled = int(config.projection_class_embeddings_input_dim) - numbers
-        given["added_cond_kwargs"] = {"text_embeds": _empty(count, pooled, dtype=dtype),
-                                      "time_ids": _empty(count, 6, dtype=dtype)}
+        given["added_cond_kwargs"] = {"text_embeds": empty(count, pooled, dtype=dtype),
+                                      "time_ids": empty(count, 6, dtype=dtype)}
     return given
 
 
-def _codec(folder: Path, cells: int, dtype: torch.dtype) -> tuple[int, int, int]:
+def codec_bytes(folder: Path, cells: int, dtype: torch.dtype) -> tuple[int, int, int]:
+    """(encode, encode_with_gradient, decode) of a folder's VAE and one latent of `cells` by `cells`; see `Footprint`.
+    """
     config = read_config(folder, "vae")
     with quiet():
         from diffusers import AutoencoderKL
 
         with META:
-            vae = _made(AutoencoderKL, config, folder).to(dtype)
+            vae = made(AutoencoderKL, config, folder).to(dtype)
     size = cells * 2 ** (len(vae.config.block_out_channels) - 1)
-    image = _empty(1, int(vae.config.in_channels), size, size, dtype=dtype)
-    latent = _empty(1, int(vae.config.latent_channels), cells, cells, dtype=dtype)
+    image = empty(1, int(vae.config.in_channels), size, size, dtype=dtype)
+    latent = empty(1, int(vae.config.latent_channels), cells, cells, dtype=dtype)
     plain = peak_bytes(lambda: vae.encode(image).latent_dist.mode())
 
     def there_and_back() -> None:
@@ -174,7 +201,7 @@ def _codec(folder: Path, cells: int, dtype: torch.dtype) -> tuple[int, int, int]
     return plain, peak_bytes(there_and_back, gradients=True), peak_bytes(lambda: vae.decode(latent).sample)
 
 
-def _weights(folder: Path, dtype: torch.dtype) -> int:
+def weight_bytes(folder: Path, dtype: torch.dtype) -> int:
     """Bytes of a component's numbers once they are loaded in `dtype`."""
     files = sorted(folder.glob("*.safetensors"))
     chosen = [path for path in files if ".fp16." in path.name] or files  # of a folder with both, one is loaded
@@ -193,5 +220,6 @@ def _weights(folder: Path, dtype: torch.dtype) -> int:
     return count * dtype.itemsize
 
 
-def _empty(*shape: int, dtype: torch.dtype) -> Tensor:
+def empty(*shape: int, dtype: torch.dtype) -> Tensor:
+    """A tensor without content."""
     return torch.empty(shape, device=META, dtype=dtype)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["coarse", "fine"]
+Role = Literal["coarse", "fine", "paint"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,9 @@ class KnownModel:
 RAIL_M, RAIL_PLUS, IF_LICENCE = "CreativeML OpenRAIL-M", "CreativeML OpenRAIL++-M", "DeepFloyd IF Licence"
 REMOVED = "Stability AI removed it in November 2025; the new id is an unofficial mirror."
 UNCHECKED = "Unofficial conversion."
+STABILITY = "Stability AI community licence"
+T5 = "9.5 GB of it is the T5 text encoder, which is freed after the prompt is read."
+FEW_STEPS = "Distilled to a few steps: for painting, not for distillation that compares texts."
 
 MODELS: tuple[KnownModel, ...] = (
     KnownModel("stable-diffusion-v1-5/stable-diffusion-v1-5", "Stable Diffusion 1.5, 512 px", 2.1, RAIL_M,
@@ -63,6 +66,19 @@ MODELS: tuple[KnownModel, ...] = (
                           ("stable-diffusion-2-base", "Stable Diffusion 2.0 base, 512 px"),
                           ("stable-diffusion-2", "Stable Diffusion 2.0, 768 px"))),
     KnownModel("stabilityai/stable-diffusion-xl-base-1.0", "Stable Diffusion XL, 1024 px", 6.9, RAIL_PLUS, ("fine",)),
+    KnownModel("stabilityai/stable-diffusion-3.5-medium", "Stable Diffusion 3.5 medium, 1024 px", 15.8, STABILITY,
+               ("coarse", "fine"), gated=True, note=T5),
+    KnownModel("stabilityai/stable-diffusion-3.5-large", "Stable Diffusion 3.5 large, 1024 px", 27.4, STABILITY,
+               ("fine",), gated=True, note=T5),
+    KnownModel("stabilityai/stable-diffusion-3-medium-diffusers", "Stable Diffusion 3 medium, 1024 px", 15.4, STABILITY,
+               ("coarse", "fine"), gated=True, note=T5),
+    KnownModel("Tongyi-MAI/Z-Image", "Z-Image, 1024 px", 20.5, "Apache-2.0", ("coarse", "fine"),
+               note="8.0 GB of it is the Qwen 3 text encoder, which is freed after the prompt is read."),
+    KnownModel("Tongyi-MAI/Z-Image-Turbo", "Z-Image-Turbo, 1024 px", 20.5, "Apache-2.0", ("fine",), note=FEW_STEPS),
+    KnownModel("black-forest-labs/FLUX.1-schnell", "FLUX.1 schnell, 1024 px", 33.7, "Apache-2.0", ("fine",), gated=True,
+               note=FEW_STEPS),
+    KnownModel("black-forest-labs/FLUX.1-dev", "FLUX.1 dev, 1024 px", 33.7, "FLUX.1 [dev] non-commercial licence",
+               ("fine",), gated=True, note=T5),
     KnownModel("DeepFloyd/IF-I-XL-v1.0", "DeepFloyd IF stage 1, 64 px", 18.1, IF_LICENCE, ("coarse",), gated=True,
                note="9.5 GB of it is the T5 text encoder, which is freed after the prompt is read."),
     KnownModel("DeepFloyd/IF-I-L-v1.0", "DeepFloyd IF stage 1, 64 px", 11.3, IF_LICENCE, ("coarse",), gated=True),

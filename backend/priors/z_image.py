@@ -8,6 +8,7 @@ round here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,11 +22,11 @@ TOKENS = 512  # of a prompt, as in diffusers' ZImagePipeline; what stands behind
 class ZImagePrior(FlowPrior):
     """`ZImagePipeline` folders: Z-Image, Z-Image-Turbo, and finetunes of them."""
 
-    family = "Z-Image"
     usual_scale = 5.0  # model card of Z-Image: 3 to 5, which its pipeline counts from 0 where others begin at 1
 
-    def channels(self) -> int:
-        return int(self.transformer.config.in_channels)
+    @staticmethod
+    def channels(config: Any) -> int:
+        return int(config.in_channels)
 
     @property
     def time_embedding(self) -> tuple[nn.Module, int]:
@@ -37,12 +38,19 @@ class ZImagePrior(FlowPrior):
         assert rows.mask is not None
         return TextEmbedding(rows.tokens, rows.mask.cpu())  # its lengths give shapes: the host must not wait for them
 
-    def velocity(self, x: Tensor, level: Tensor, text: TextEmbedding) -> Tensor:
+    @staticmethod
+    def velocity(transformer: Any, x: Tensor, level: Tensor, text: TextEmbedding, told: float) -> Tensor:
         assert text.mask is not None
         lengths = (text.mask > 0.5).sum(1).tolist()
         captions = [row[:length] for row, length in zip(text.tokens, lengths, strict=True)]
-        answer = self.transformer(list(x[:, :, None].unbind(0)), 1 - level, captions, return_dict=False)[0]
+        answer = transformer(list(x[:, :, None].unbind(0)), 1 - level, captions, return_dict=False)[0]
         return -torch.stack([one.float() for one in answer])[:, :, 0]
+
+    @staticmethod
+    def blank_text(transformer: Any, count: int) -> TextEmbedding:
+        tokens = torch.empty(count, TOKENS, transformer.config.cap_feat_dim, device=transformer.device,
+                             dtype=transformer.dtype)
+        return TextEmbedding(tokens, torch.ones(count, TOKENS))
 
     def read_prompt(self, prompt: str, device: torch.device) -> TextEmbedding:
         found = self.parts.encode_prompt([prompt], device, do_classifier_free_guidance=False,

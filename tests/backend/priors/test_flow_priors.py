@@ -17,9 +17,10 @@ import torch
 from backend.distillation.guidance import Guidance
 from backend.distillation.sds import FORMS, DistillationSettings, ScoreDistillation
 from backend.distillation.variational import LowRankStudent, VariationalDistillation
-from backend.priors import catalog
+from backend.priors import catalog, flows
 from backend.priors.flow_prior import FlowPrior, shift_of
 from backend.priors.flux import FluxPrior, packed, unpacked
+from backend.priors.footprint import Alive, footprint
 from backend.priors.loading import load_pipeline
 from backend.priors.prompts import PromptBook
 from backend.priors.stable_diffusion_3 import StableDiffusion3Prior
@@ -104,7 +105,8 @@ def test_smaller_pictures_are_those_of_diffusers_too(folders: Folders, name: str
 def test_stages_get_their_size_of_one_network(folders: Folders, monkeypatch: pytest.MonkeyPatch) -> None:
     prior = load(folders["sd3"])
     assert catalog.for_stage(prior, "coarse") is prior is catalog.for_stage(prior, "fine")
-    monkeypatch.setattr(catalog, "COARSE_PIXELS", 16)
+    monkeypatch.setattr(flows, "COARSE_PIXELS", 16)
+    assert [flows.picture_size(folders["sd3"], role) for role in ("coarse", "fine")] == [16, PIXELS]
     coarse = catalog.for_stage(prior, "coarse")
     assert coarse.traits.resolution == 16 and coarse is catalog.for_stage(prior, "coarse")
     assert catalog.for_stage(prior, "fine") is prior
@@ -278,3 +280,33 @@ def test_shifts_are_those_of_the_schedulers() -> None:
                                             prediction_type="flow_prediction"), 4096, 1.0) == 2.0
     with pytest.raises(BrokenWeights, match="rectified flow"):
         shift_of(DDIMScheduler(), 4096, 1.0)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_a_folder_needs_is_what_it_takes(folders: Folders, name: str) -> None:
+    """Weights to the byte, a pass as this machine's own allocations say; learning keeps more than looking."""
+    prior, found = load(folders[name]), footprint(folders[name], torch.float32)
+    networks = [prior.transformer, prior.parts.vae]
+    assert found.weights == sum(one.numel() * 4 for network in networks for one in network.state_dict().values())
+    prior.embed([PROMPT])
+    encoders = [getattr(prior.parts, one) for one in ("text_encoder", "text_encoder_2", "text_encoder_3")
+                if hasattr(prior.parts, one)]
+    assert found.text == pytest.approx(sum(one.numel() * 4 for encoder in encoders for one in encoder.parameters()),
+                                       rel=0.02)  # tied weights are stored once
+    assert found.learning > found.network > 0 and found.encode_with_gradient > found.encode > 0 and found.decode > 0
+    half = footprint(folders[name], torch.float32, PIXELS // 2)
+    assert half.weights == found.weights and half.network < found.network and half.encode < found.encode / 3
+
+    def measured(count: int) -> int:
+        text, level = prior.blank_text(prior.transformer, count), torch.rand(count)
+        for part in (text.tokens, text.pooled):
+            if part is not None:
+                part.zero_()
+        x = torch.zeros(count, 16, CELLS, CELLS)
+        with torch.inference_mode(), Alive() as alive:
+            kept = prior.velocity(prior.transformer, x, level, text, 1.0)
+        del kept
+        return alive.peak
+
+    # Attention on the CPU keeps what a fused kernel does not.
+    assert found.network / 1.2 < (measured(6) - measured(2)) / 4 < found.network * 1.6
