@@ -42,7 +42,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("prompt")
     parser.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="folder for the results (out)")
     parser.add_argument("--seed", type=int, default=0, help="same prompt, settings and seed: same object (0)")
-    parser.add_argument("--preset", default="draft", choices=("draft", "standard", "paper"))
+    parser.add_argument("--preset", default="draft", choices=("draft", "standard", "best", "paper"))
     parser.add_argument("--prior", default="", metavar="PATH_OR_ID", help="image model; empty for the one that ships")
     parser.add_argument("--negative", default="", metavar="TEXT", help="what the object should not look like")
     parser.add_argument("--size", type=float, default=1.0, metavar="METRES", help="largest dimension (1.0)")

@@ -25,6 +25,25 @@ def camera_elevation() -> Any:
     )
 
 
+class Guarded:
+    """An operator that says on its greyed-out button why it cannot run."""
+
+    @classmethod
+    def complaint(cls, context: Any) -> str:
+        """The reason in a sentence, returned or raised as a MaquetteError; empty when there is none."""
+        raise NotImplementedError
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        try:
+            said = cls.complaint(context)
+        except wire.errors.MaquetteError as error:
+            said = words.whole(error)
+        if said:
+            cls.poll_message_set(words.say(said))  # type: ignore[attr-defined]
+        return not said
+
+
 class Reporting:
     """An operator that tells an artist what went wrong."""
 
@@ -36,11 +55,6 @@ class Reporting:
         return {"CANCELLED"}
 
 
-class OfJob(Reporting):
-    """An operator about one job of the list or of the history."""
-
-    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")
-
     def attempt(self, work: Any) -> set[str]:
         """Do it, and tell what is in the way."""
         try:
@@ -48,3 +62,9 @@ class OfJob(Reporting):
         except wire.errors.MaquetteError as error:
             return self.refused(error)
         return {"FINISHED"}
+
+
+class OfJob(Reporting):
+    """An operator about one job of the list or of the history."""
+
+    job: bpy.props.StringProperty(name="Job", description="Id of the job", default="")

@@ -20,7 +20,7 @@ WORDS = {
     "WAITING": "waiting for the hub",
     "SUBMITTING": "sending",
     "NEED_BLOBS": "sending its inputs",
-    "QUEUED": "waiting its turn",
+    "QUEUED": "waiting",
     "LEASED": "starting",
     "RUNNING": "working",
     "RETRY_WAIT": "starting again soon",
@@ -31,7 +31,7 @@ WORDS = {
     "SUCCEEDED": "fetching the result",
     "FAILED": "failed",
     "EXPIRED": "waited too long",
-    "HELD": "waits until your hands are free",
+    "HELD": "ready",
     "KEPT": "kept in the history",
     "DONE": "done",
 }

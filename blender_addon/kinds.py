@@ -68,7 +68,8 @@ class Kind:
 
     kind: its name on the wire. label, description, icon: of the switch in the panel; no label: it is not on the switch.
     settings, more: names of the properties of `scene.maquette` that matter to it, those of the first part of the panel
-    and those of Advanced, in order. prompt: what the panel says where there is none; empty: it can do without.
+    and those of Advanced, in order. sentence: name of the property that says what to do. prompt: what the panel
+    says where that is empty; none where the kind can do without.
     spec, target, options, inputs: out of the context and the properties; target is the name of the object that is
     worked on, empty for none; options are plain values for the way back; all raise BadRequest for what is missing.
     deliver: brings the result into the scene and returns a name, `found` is what that names. uses_rig, uses_picture:
@@ -85,6 +86,7 @@ class Kind:
     deliver: Callable[[result.Delivery], str]
     settings: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
+    sentence: str = "prompt"
     prompt: str = ""
     target: Callable[[Any, Any], str] = _nobody
     options: Callable[[Any, Any, str, Any], dict[str, Any]] = _no_options
@@ -207,7 +209,7 @@ KINDS = (
         label="Rig",
         description="Give the selected mesh a skeleton that moves it",
         icon="ARMATURE_DATA",
-        settings=("creature", "naming"),
+        settings=("creature", "naming", "markers"),
         more=("front", "fingers"),
         spec=skeleton.rig_spec_from,
         deliver=armature.deliver,
@@ -221,15 +223,16 @@ KINDS = (
         label="Animate",
         description="Move the selected armature, or the one of the selected mesh, as a sentence says",
         icon="POSE_HLT",
-        settings=("prompt", "seconds", "loop", "root_mode", "seed"),
+        settings=("motion", "seconds", "loop", "root_mode", "seed"),
         more=("style", "mirror", "animate_method", "prior", "bone_map"),
-        prompt="Type what it does into Prompt",
+        sentence="motion",
+        prompt="Type what it does into Motion",
         spec=motion.spec_from,
         deliver=action.deliver,
         inputs=motion.inputs,
         options=motion.options,
         target=motion.target,
-        aliases={"method": "animate_method"},
+        aliases={"prompt": "motion", "method": "animate_method"},
     ),
     Kind(
         kind="variations",
@@ -265,6 +268,11 @@ def find(kind: str) -> Kind:
     raise wire.errors.BadRequest(f"This add-on cannot do work of the kind {kind}.", hint="Update the add-on.")
 
 
+def icon(kind: str) -> str:
+    """The icon of a kind, also of one that this version does not know."""
+    return next((one.icon for one in KINDS if one.kind == kind), "QUESTION")
+
+
 def chosen(properties: Any) -> Kind:
     """The kind that the panel stands on."""
     known = offered()
@@ -275,7 +283,8 @@ def complaint(context: Any) -> str:
     """Why the button would be refused as things stand, in a sentence for the panel; empty when it would not."""
     properties = context.scene.maquette
     kind = chosen(properties)
-    if kind.prompt and not text.prompt_of(properties):
+    said = text.prompt_of(properties) if kind.sentence == "prompt" else getattr(properties, kind.sentence).strip()
+    if kind.prompt and not said:
         return kind.prompt
     try:
         kind.spec(context, properties)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,8 +26,9 @@ from .connection import State
 from .history import History, Record
 from .jobs import Job, JobTable, Watchers, latest_previews
 from .results import Results
+from .seeds import spec_seed
 
-__all__ = ["Link", "State", "current", "draw_seed"]
+__all__ = ["Link", "State", "current"]
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +37,6 @@ BUDGET_S = 0.002
 PLACES_EVERY_S = 3.0
 LIST_LIMIT = 200
 """How often and among how many open jobs the places in the queue are asked for."""
-SEED_LIMIT = 2**31 - 1
-"""Blender's own integers end here; scripts may use seeds up to 2^63 - 1."""
-
-
-def draw_seed() -> int:
-    """A seed nobody chose, from the system's own source, so that Blender's and a script's generators stay untouched."""
-    return random.SystemRandom().randrange(SEED_LIMIT)
 
 
 class Link:
@@ -329,12 +322,6 @@ class Link:
             if end is not None and self._clock() > end:
                 raise wire.errors.TimedOut(f"The job has not ended after {timeout:g} seconds; it goes on.")
         return job
-
-
-def spec_seed(spec: Any) -> int | None:
-    """The seed that a spec names, None where the worker draws one."""
-    seed = getattr(spec, "seed", None)
-    return seed if isinstance(seed, int) else None
 
 
 _link: Link | None = None

@@ -13,7 +13,8 @@ from . import filemark, kinds, wire
 from .apply.placement import IDENTITY, Place
 from .history import Record
 from .jobs import Job
-from .link import SEED_LIMIT, Link
+from .link import Link
+from .seeds import SEED_LIMIT
 
 PLAIN = {"STRING": (str,), "FLOAT": (int, float), "INT": (int,), "BOOLEAN": (bool,)}
 """What may go into a property of a type."""

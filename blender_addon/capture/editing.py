@@ -9,23 +9,17 @@ import numpy as np
 
 from .. import wire
 from . import appearance, meshes, pictures
-from .text import line, prompt_of
+from .text import shared
 
 
 def spec_from(context: Any, properties: Any, seed: int | None = None) -> Any:
     """`protocol.specs.EditSpec` for the active mesh. Raises BadRequest naming the field."""
     meshes.target(context, properties)
     return wire.specs.EditSpec(
-        prompt=prompt_of(properties),
-        negative_prompt=line(properties.negative_prompt),
-        preset=properties.preset,
-        prior=properties.prior.strip(),
-        seed=properties.seed if seed is None else seed,
+        **shared(properties, seed),
         reshape=round(properties.reshape, 6),
         strength=round(properties.strength, 6),
         texture_size=int(properties.texture_size),
-        effort=round(properties.effort, 6),
-        style_scale=round(properties.style_scale, 6),
         name=properties.object_name.strip(),
     )
 

@@ -6,24 +6,18 @@ from __future__ import annotations
 from typing import Any
 
 from .. import wire
-from .text import line, prompt_of
+from .text import line, shared
 
 
 def spec_from(context: Any, properties: Any, seed: int | None = None) -> Any:
     """`protocol.specs.AvatarSpec` out of `scene.maquette`. Raises BadRequest naming the field."""
     return wire.specs.AvatarSpec(
-        prompt=prompt_of(properties),
-        negative_prompt=line(properties.negative_prompt),
-        preset=properties.preset,
-        prior=properties.prior.strip(),
-        seed=properties.seed if seed is None else seed,
+        **shared(properties, seed),
         height_metres=round(properties.height_metres, 6),
         motion=line(properties.motion),
         seconds=round(properties.seconds, 6) or 4.0,
         fps=round(frames_a_second(context.scene), 6),
         texture_size=int(properties.texture_size),
-        effort=round(properties.effort, 6),
-        style_scale=round(properties.style_scale, 6),
         name=properties.object_name.strip(),
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import wire
 from . import appearance, cameras, meshes, pictures, selection
-from .text import line, prompt_of
+from .text import shared
 
 RIGS = {"NONE": "facing", "TURNTABLE": "turntable", "SCENE": "cameras", "COLLECTION": "cameras"}
 VERBS_WITH_WORDS = ("fill", "replace")
@@ -48,21 +48,15 @@ def picture_spec_from(context: Any, properties: Any, image: Any, seed: int | Non
 
 def _spec(properties: Any, name: str, seed: int | None, **rig: Any) -> Any:
     words = properties.verb in VERBS_WITH_WORDS  # what was typed for something else says nothing about a removal
-    prompt = prompt_of(properties) if words else ""
-    if words and not prompt:
+    asked = shared(properties, seed) | ({} if words else {"prompt": ""})
+    if words and not asked["prompt"]:
         raise wire.errors.BadRequest("Type what shall be there into Prompt", path="prompt")
     return wire.specs.InpaintSpec(
         verb=properties.verb,
-        prompt=prompt,
-        negative_prompt=line(properties.negative_prompt),
-        preset=properties.preset,
-        prior=properties.prior.strip(),
-        seed=properties.seed if seed is None else seed,
+        **asked,
         grow=properties.grow,
         feather=properties.feather,
         strength=round(properties.strength, 6),
-        effort=round(properties.effort, 6),
-        style_scale=round(properties.style_scale, 6),
         name=name[:63],
         **rig,
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import bonemaps, compat, wire
 from .armatures import Bones, captured, chosen, find
-from .text import line, prompt_of
+from .text import line
 
 CLIPS_PROPERTY = "maquette_clip"
 """Custom property of an Action: true for those that go in as clips to choose from."""
@@ -25,7 +25,7 @@ def spec_from(context: Any, properties: Any, seed: int | None = None) -> Any:
     """`protocol.specs.AnimateSpec` out of `scene.maquette`. Raises BadRequest naming the field."""
     render = context.scene.render
     return wire.specs.AnimateSpec(
-        prompt=prompt_of(properties),
+        prompt=line(properties.motion),
         seconds=round(properties.seconds, 6),
         fps=round(render.fps / render.fps_base, 6),
         loop=properties.loop,
@@ -35,7 +35,6 @@ def spec_from(context: Any, properties: Any, seed: int | None = None) -> Any:
         mirror=properties.mirror,
         prior=line(properties.prior).strip() if properties.animate_method == "candidates" else "",
         seed=properties.seed if seed is None else seed,
-        name=line(getattr(properties, "action_name", "")).strip(),
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import wire
 from . import cameras, meshes
-from .text import line, prompt_of
+from .text import shared
 
 RIGS = {"NONE": "coverage", "TURNTABLE": "turntable", "SCENE": "cameras", "COLLECTION": "cameras"}
 
@@ -21,17 +21,11 @@ def spec_from(context: Any, properties: Any, seed: int | None = None) -> Any:
         cameras.rig(context, properties)  # raises when there are none
     item = bpy.data.objects[meshes.target(context, properties)]
     return wire.specs.TextureSpec(
-        prompt=prompt_of(properties),
-        negative_prompt=line(properties.negative_prompt),
-        preset=properties.preset,
-        prior=properties.prior.strip(),
-        seed=properties.seed if seed is None else seed,
+        **shared(properties, seed),
         rig=RIGS[properties.rig],
         views=properties.rig_count if properties.rig == "TURNTABLE" else 0,
         uvs=properties.uvs.lower(),
         texture_size=int(properties.texture_size),
-        effort=round(properties.effort, 6),
-        style_scale=round(properties.style_scale, 6),
         name=item.name,
     )
 

@@ -8,6 +8,19 @@ from typing import Any
 from .. import wire
 
 
+def shared(properties: Any, seed: int | None = None) -> dict[str, Any]:
+    """What every kind with a prompt asks for in the same way, as its spec names it. seed: in place of the panel's."""
+    return {
+        "prompt": prompt_of(properties),
+        "negative_prompt": line(properties.negative_prompt),
+        "preset": properties.preset,
+        "prior": properties.prior.strip(),
+        "seed": properties.seed if seed is None else seed,
+        "effort": round(properties.effort, 6),  # Blender keeps 32 bits, which would show in the report
+        "style_scale": round(properties.style_scale, 6),
+    }
+
+
 def prompt_of(properties: Any) -> str:
     """The sentence on one line: of the text block where one is chosen, else of the field."""
     block = properties.prompt_text
@@ -22,15 +35,9 @@ def spec_from(properties: Any, seed: int | None = None) -> Any:
     several = properties.count > 1
     kind, count = (wire.specs.VariationsSpec, {"count": properties.count}) if several else (wire.specs.TextTo3DSpec, {})
     return kind(
-        prompt=prompt_of(properties),
-        negative_prompt=line(properties.negative_prompt),
-        preset=properties.preset,
-        prior=properties.prior.strip(),
-        seed=properties.seed if seed is None else seed,
-        size_metres=round(properties.size_metres, 6),  # Blender keeps 32 bits, which would show in the report
+        **shared(properties, seed),
+        size_metres=round(properties.size_metres, 6),
         texture_size=int(properties.texture_size),
-        effort=round(properties.effort, 6),
-        style_scale=round(properties.style_scale, 6),
         name=properties.object_name.strip(),
         **count,
     )

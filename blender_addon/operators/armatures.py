@@ -3,11 +3,11 @@
 
 import bpy
 
-from .. import bonemaps, wire, words
+from .. import bonemaps, words
 from ..apply import action as actions
 from ..apply import armature
 from ..capture import armatures, meshes, motion
-from ..declared import Reporting
+from ..declared import Guarded, Reporting
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
@@ -20,17 +20,21 @@ def _names(self, context):
     return _maps
 
 
-class OnArmature(Reporting):
+class OnArmature(Guarded, Reporting):
     """An operator about the armature that would be animated."""
 
     @classmethod
-    def poll(cls, context):
-        try:
-            armatures.chosen(context)
-        except wire.errors.MaquetteError as error:
-            cls.poll_message_set(words.say(str(error)))  # type: ignore[attr-defined]
-            return False
-        return True
+    def complaint(cls, context):
+        armatures.chosen(context)
+        return ""
+
+
+class OnAction(OnArmature):
+    """An operator about the Action that this armature has."""
+
+    @classmethod
+    def complaint(cls, context):
+        return "" if actions.current(armatures.chosen(context)) is not None else "The armature has no Action"
 
 
 class MAQUETTE_OT_place_markers(Reporting, bpy.types.Operator):
@@ -43,14 +47,13 @@ class MAQUETTE_OT_place_markers(Reporting, bpy.types.Operator):
     target: bpy.props.StringProperty(name="Object", description="Empty for the active one", default="")
 
     def execute(self, context):
-        try:
+        def place():
             item = bpy.data.objects.get(self.target) or bpy.data.objects[meshes.target(context, None)]
             wanted = self.creature or context.scene.maquette.creature
             made = armature.place_markers(item, "humanoid" if wanted == "auto" else wanted)
-        except wire.errors.MaquetteError as error:
-            return self.refused(error)
-        self.report({"INFO"}, words.say(f"{len(made)} markers stand around {item.name}; drag them to their places"))
-        return {"FINISHED"}
+            self.report({"INFO"}, words.say(f"{len(made)} markers stand around {item.name}; drag them to their places"))
+
+        return self.attempt(place)
 
 
 class MAQUETTE_OT_bone_map(OnArmature, bpy.types.Operator):
@@ -62,11 +65,8 @@ class MAQUETTE_OT_bone_map(OnArmature, bpy.types.Operator):
     name: bpy.props.EnumProperty(name="Bone Map", items=_names)
 
     def execute(self, context):
-        try:
-            bonemaps.choose(armatures.chosen(context), "" if self.name == GUESS else self.name)
-        except wire.errors.MaquetteError as error:
-            return self.refused(error)
-        return {"FINISHED"}
+        name = "" if self.name == GUESS else self.name
+        return self.attempt(lambda: bonemaps.choose(armatures.chosen(context), name))
 
 
 class MAQUETTE_OT_save_bone_map(OnArmature, bpy.types.Operator):
@@ -82,16 +82,15 @@ class MAQUETTE_OT_save_bone_map(OnArmature, bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self)
 
     def execute(self, context):
-        try:
+        def save():
             rig = armatures.chosen(context)
             bonemaps.save(self.name, bonemaps.of(rig) or bonemaps.guessed(rig))
             bonemaps.choose(rig, self.name)
-        except wire.errors.MaquetteError as error:
-            return self.refused(error)
-        return {"FINISHED"}
+
+        return self.attempt(save)
 
 
-class MAQUETTE_OT_use_as_clip(OnArmature, bpy.types.Operator):
+class MAQUETTE_OT_use_as_clip(OnAction, bpy.types.Operator):
     bl_idname = "maquette.use_as_clip"
     bl_label = "Use as Clip"
     bl_description = "Let new motions be made of the armature's Action too, or no longer"
@@ -99,14 +98,11 @@ class MAQUETTE_OT_use_as_clip(OnArmature, bpy.types.Operator):
 
     def execute(self, context):
         action = actions.current(armatures.chosen(context))
-        if action is None:
-            self.report({"ERROR"}, words.say("The armature has no Action"))
-            return {"CANCELLED"}
         action[motion.CLIPS_PROPERTY] = not action.get(motion.CLIPS_PROPERTY, False)
         return {"FINISHED"}
 
 
-class MAQUETTE_OT_to_strip(OnArmature, bpy.types.Operator):
+class MAQUETTE_OT_to_strip(OnAction, bpy.types.Operator):
     bl_idname = "maquette.to_strip"
     bl_label = "Push to NLA"
     bl_description = "Put the armature's Action on a track of its own, to be mixed with others"
@@ -116,11 +112,7 @@ class MAQUETTE_OT_to_strip(OnArmature, bpy.types.Operator):
 
     def execute(self, context):
         rig = armatures.chosen(context)
-        action = actions.current(rig)
-        if action is None:
-            self.report({"ERROR"}, words.say("The armature has no Action"))
-            return {"CANCELLED"}
-        actions.to_strip(rig, action, self.repeat)
+        actions.to_strip(rig, actions.current(rig), self.repeat)
         return {"FINISHED"}
 
 

@@ -10,7 +10,7 @@ from ..capture import cameras
 
 ARRANGEMENTS = (
     ("RING", "Ring", "All around at one height"),
-    ("HEMISPHERE", "Hemisphere", "Evenly over the upper half"),
+    ("HEMISPHERE", "Dome", "Evenly over the upper half"),
     ("BOX", "Box", "Front, right, back, left, top, bottom"),
     ("VIEW", "From View", "One camera where you look from"),
 )

@@ -6,8 +6,8 @@ from pathlib import Path
 import bpy
 
 from .. import __package__ as base_package
-from .. import installation, link, preferences, wire, words
-from ..declared import Reporting
+from .. import installation, link, preferences, wire
+from ..declared import Guarded, Reporting
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
@@ -21,11 +21,7 @@ class MAQUETTE_OT_connect(Reporting, bpy.types.Operator):
     bl_options = {"REGISTER"}
 
     def execute(self, context):
-        try:
-            link.current().connect()
-        except wire.errors.MaquetteError as error:
-            return self.refused(error)
-        return {"FINISHED"}
+        return self.attempt(link.current().connect)
 
 
 class MAQUETTE_OT_disconnect(bpy.types.Operator):
@@ -133,28 +129,20 @@ def tail(path: Path, lines: int) -> list[str]:
         return [f"The log cannot be read: {error}"]
 
 
-class MAQUETTE_OT_install(Reporting, bpy.types.Operator):
+class MAQUETTE_OT_install(Guarded, Reporting, bpy.types.Operator):
     bl_idname = "maquette.install"
     bl_label = "Install Backend"
     bl_description = "Make an environment for the backend and install it there. Blender's own Python stays as it is"
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, context):
+    def complaint(cls, context):
         if installation.current().running:
-            cls.poll_message_set(words.say("The backend is being installed"))
-            return False
-        if not preferences.settings().source.strip():
-            cls.poll_message_set(words.say("Say in Source where the backend comes from"))
-            return False
-        return True
+            return "The backend is being installed"
+        return "" if preferences.settings().source.strip() else "Say in Source where the backend comes from"
 
     def execute(self, context):
-        try:
-            installation.current().begin(preferences.settings().source.strip())
-        except wire.errors.MaquetteError as error:
-            return self.refused(error)
-        return {"FINISHED"}
+        return self.attempt(lambda: installation.current().begin(preferences.settings().source.strip()))
 
 
 class MAQUETTE_OT_cancel_install(bpy.types.Operator):

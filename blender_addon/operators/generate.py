@@ -5,78 +5,66 @@ from pathlib import Path
 
 import bpy
 
-from .. import compat, kinds, link, notes, recall, scripting, wire, words
+from .. import compat, kinds, notes, recall, scripting, words
 from ..apply import variations
 from ..capture import inpainting
-from ..declared import Reporting
+from ..declared import Guarded, Reporting
+from ..seeds import draw_seed
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
 
-class MAQUETTE_OT_generate(Reporting, bpy.types.Operator):
+def renew_seed(properties):
+    """Draw a new seed where one is wanted each time; it stays in the field, so that the artist can keep it."""
+    if properties.randomise:
+        properties.seed = draw_seed()
+
+
+class MAQUETTE_OT_generate(Guarded, Reporting, bpy.types.Operator):
     bl_idname = "maquette.generate"
     bl_label = "Generate"
     bl_description = "Make it, with the settings above. Blender stays usable meanwhile"
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, context):
-        complaint = kinds.complaint(context)
-        if complaint:
-            cls.poll_message_set(words.say(complaint))
-        return not complaint
+    def complaint(cls, context):
+        return kinds.complaint(context)
 
     def execute(self, context):
-        properties = context.scene.maquette
-        kind = kinds.chosen(properties)
-        if properties.randomise:
-            properties.seed = link.draw_seed()  # stays in the field: the artist can keep what turned out well
-        try:
-            scripting.ask(kind, context)
-        except wire.errors.MaquetteError as error:
-            return self.refused(error)
-        return {"FINISHED"}
+        renew_seed(context.scene.maquette)
+        return self.attempt(lambda: scripting.ask(kinds.chosen(context.scene.maquette), context))
 
 
-class MAQUETTE_OT_inpaint_picture(Reporting, bpy.types.Operator):
+class MAQUETTE_OT_inpaint_picture(Guarded, Reporting, bpy.types.Operator):
     bl_idname = "maquette.inpaint_picture"
     bl_label = "Inpaint"
     bl_description = "Make what is white on the mask anew in this picture. The result is an image of its own"
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, context):
-        complaint = kinds.picture_complaint(context)
-        if complaint:
-            cls.poll_message_set(words.say(complaint))
-        return not complaint
+    def complaint(cls, context):
+        return kinds.picture_complaint(context)
 
     def execute(self, context):
-        properties = context.scene.maquette
-        if properties.randomise:
-            properties.seed = link.draw_seed()
-        image = context.space_data.image
-        try:
+        def ask():
+            properties, image = context.scene.maquette, context.space_data.image
             spec = inpainting.picture_spec_from(context, properties, image)
             options = inpainting.picture_options(image, properties.mask)
             scripting.submit(spec, "ORIGIN", inpainting.picture_inputs(options), target=image.name, options=options)
-        except wire.errors.MaquetteError as error:
-            return self.refused(error)
-        return {"FINISHED"}
+
+        renew_seed(context.scene.maquette)
+        return self.attempt(ask)
 
 
-class MAQUETTE_OT_keep_variation(bpy.types.Operator):
+class MAQUETTE_OT_keep_variation(Guarded, bpy.types.Operator):
     bl_idname = "maquette.keep_variation"
     bl_label = "Keep Only This"
     bl_description = "Delete the other variations of the active object; undo brings them back"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
-        if not variations.siblings(context.object):
-            cls.poll_message_set(words.say("Select one of several variations"))
-            return False
-        return True
+    def complaint(cls, context):
+        return "" if variations.siblings(context.object) else "Select one of several variations"
 
     def execute(self, context):
         for other in variations.siblings(context.object):
@@ -95,7 +83,7 @@ class MAQUETTE_OT_dice(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context):
-        context.scene.maquette.seed = link.draw_seed()
+        context.scene.maquette.seed = draw_seed()
         return {"FINISHED"}
 
 

@@ -3,8 +3,8 @@
 
 import bpy
 
-from .. import assets, link, recall, scripting, wire, words
-from ..declared import OfJob, Reporting
+from .. import assets, link, recall, scripting, words
+from ..declared import Guarded, OfJob, Reporting
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
@@ -72,26 +72,22 @@ class MAQUETTE_OT_page(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class MAQUETTE_OT_publish(Reporting, bpy.types.Operator):
+class MAQUETTE_OT_publish(Guarded, Reporting, bpy.types.Operator):
     bl_idname = "maquette.publish"
     bl_label = "Publish as Asset"
     bl_description = "Copy the active object into an asset library, with preview, tags and a catalogue"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
-        complaint = assets.complaint(context.object)
-        if complaint:
-            cls.poll_message_set(words.say(complaint))
-        return not complaint
+    def complaint(cls, context):
+        return assets.complaint(context.object)
 
     def execute(self, context):
-        try:
+        def publish():
             path = assets.publish(context.object)
-        except wire.errors.MaquetteError as error:
-            return self.refused(error)
-        self.report({"INFO"}, words.say(f"Published to {path}"))
-        return {"FINISHED"}
+            self.report({"INFO"}, words.say(f"Published to {path}"))
+
+        return self.attempt(publish)
 
 
 CLASSES = (

@@ -4,64 +4,61 @@
 import bpy
 
 from .. import compat, link, scripting, words
-from ..declared import OfJob
+from ..declared import Guarded, OfJob
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
 
-def found(operator):
-    """The job that an operator is about; None, and reported, when this session has no such job."""
-    job = link.current().jobs.get(operator.job)
-    if job is None:
-        operator.report({"ERROR"}, words.say(f"This session has no job {operator.job}"))
-    return job
+class OfThisSession(OfJob):
+    """An operator that does something about a job of the list; what is `act`."""
+
+    def act(self, current):
+        raise NotImplementedError
+
+    def execute(self, context):
+        if link.current().jobs.get(self.job) is None:
+            self.report({"ERROR"}, words.say(f"This session has no job {self.job}"))
+            return {"CANCELLED"}
+        self.act(link.current())
+        return {"FINISHED"}
 
 
-class MAQUETTE_OT_cancel(OfJob, bpy.types.Operator):
+class MAQUETTE_OT_cancel(Guarded, OfThisSession, bpy.types.Operator):
     bl_idname = "maquette.cancel"
     bl_label = "Cancel"
     bl_description = "End this job. Other jobs go on"
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, context):
-        if not link.current().jobs.running():
-            cls.poll_message_set(words.say("No job is running"))
-            return False
-        return True
+    def complaint(cls, context):
+        return "" if link.current().jobs.running() else "No job is running"
 
     def execute(self, context):
         self.job = self.job or link.current().jobs.running()[-1].id
-        if found(self) is None:
-            return {"CANCELLED"}
-        link.current().cancel(self.job)
-        return {"FINISHED"}
+        return super().execute(context)
+
+    def act(self, current):
+        current.cancel(self.job)
 
 
-class MAQUETTE_OT_pause(OfJob, bpy.types.Operator):
+class MAQUETTE_OT_pause(OfThisSession, bpy.types.Operator):
     bl_idname = "maquette.pause"
     bl_label = "Pause"
     bl_description = "Let this job rest, so that others get their turn. It keeps what it has done"
     bl_options = {"REGISTER"}
 
-    def execute(self, context):
-        if found(self) is None:
-            return {"CANCELLED"}
-        link.current().pause(self.job)
-        return {"FINISHED"}
+    def act(self, current):
+        current.pause(self.job)
 
 
-class MAQUETTE_OT_resume(OfJob, bpy.types.Operator):
+class MAQUETTE_OT_resume(OfThisSession, bpy.types.Operator):
     bl_idname = "maquette.resume"
     bl_label = "Continue"
     bl_description = "Let this job go on where it paused"
     bl_options = {"REGISTER"}
 
-    def execute(self, context):
-        if found(self) is None:
-            return {"CANCELLED"}
-        link.current().resume(self.job)
-        return {"FINISHED"}
+    def act(self, current):
+        current.resume(self.job)
 
 
 class MAQUETTE_OT_retry(OfJob, bpy.types.Operator):
@@ -112,7 +109,19 @@ class MAQUETTE_OT_forget(OfJob, bpy.types.Operator):
         return {"FINISHED"}
 
 
+class MAQUETTE_OT_forget_ended(bpy.types.Operator):
+    bl_idname = "maquette.forget_ended"
+    bl_label = "Clear List"
+    bl_description = "Take all ended jobs off the list. Their objects stay, and so do their places in the history"
+    bl_options = {"REGISTER"}
+
+    def execute(self, context):
+        for job in link.current().jobs:
+            link.current().jobs.forget(job.id)  # only ended ones go
+        return {"FINISHED"}
+
+
 CLASSES = (
     MAQUETTE_OT_cancel, MAQUETTE_OT_pause, MAQUETTE_OT_resume, MAQUETTE_OT_retry, MAQUETTE_OT_show_result,
-    MAQUETTE_OT_forget,
+    MAQUETTE_OT_forget, MAQUETTE_OT_forget_ended,
 )

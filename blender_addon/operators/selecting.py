@@ -5,7 +5,7 @@ import bpy
 
 from .. import compat, scripting, wire, words
 from ..capture import clicks, meshes, pictures
-from ..declared import Reporting
+from ..declared import Guarded, Reporting
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
 
@@ -58,11 +58,8 @@ class Clicking(Reporting):
 
     def send(self, context):
         self.end(context)
-        try:
-            self.ask(context, [(x, self.region.height - y, inside) for x, y, inside in self.clicks])
-        except wire.errors.MaquetteError as error:
-            return self.refused(error)
-        return {"FINISHED"}
+        points = [(x, self.region.height - y, inside) for x, y, inside in self.clicks]
+        return self.attempt(lambda: self.ask(context, points))
 
     def end(self, context):
         context.space_data.draw_handler_remove(self.handle, "WINDOW")
@@ -75,7 +72,7 @@ class Clicking(Reporting):
                 compat.draw_dots(places, colour, DOT)
 
 
-class MAQUETTE_OT_click(Clicking, bpy.types.Operator):
+class MAQUETTE_OT_click(Guarded, Clicking, bpy.types.Operator):
     bl_idname = "maquette.click"
     bl_label = "Select by Clicks"
     bl_description = "Click in the viewport what is meant of the active mesh; its faces are selected"
@@ -85,13 +82,9 @@ class MAQUETTE_OT_click(Clicking, bpy.types.Operator):
     add: bpy.props.BoolProperty(name="Add", description="Keep what is selected already", default=False)
 
     @classmethod
-    def poll(cls, context):
-        try:
-            meshes.target(context, context.scene.maquette)
-        except wire.errors.MaquetteError as error:
-            cls.poll_message_set(words.say(str(error)))
-            return False
-        return True
+    def complaint(cls, context):
+        meshes.target(context, context.scene.maquette)
+        return ""
 
     def invoke(self, context, event):
         if context.area is None or context.area.type != "VIEW_3D":
@@ -106,15 +99,19 @@ class MAQUETTE_OT_click(Clicking, bpy.types.Operator):
         scripting.submit(spec, "ORIGIN", inputs, target=item.name, options={"add": self.add})
 
 
-class MAQUETTE_OT_click_picture(Clicking, bpy.types.Operator):
+class MAQUETTE_OT_click_picture(Guarded, Clicking, bpy.types.Operator):
     bl_idname = "maquette.click_picture"
     bl_label = "Mask by Clicks"
     bl_description = "Click in the picture what is meant; a mask of it is made"
     bl_options = {"REGISTER"}
 
     @classmethod
-    def poll(cls, context):
-        return shown(cls, context) is not None
+    def complaint(cls, context):
+        space = context.space_data
+        if space is None or space.type != "IMAGE_EDITOR" or space.image is None:
+            return "Open a picture in the Image Editor"
+        pictures.check(space.image)
+        return ""
 
     def ask(self, context, points):
         image = context.space_data.image
@@ -147,21 +144,6 @@ class MAQUETTE_OT_new_mask(bpy.types.Operator):
         else:
             self.report({"INFO"}, words.say(f"Paint what is meant in white on {mask.name}, in an Image Editor"))
         return {"FINISHED"}
-
-
-def shown(cls, context):
-    """The picture that the image editor shows, None and the reason on the button where there is none to work on."""
-    space = context.space_data
-    image = space.image if space is not None and space.type == "IMAGE_EDITOR" else None
-    if image is None:
-        cls.poll_message_set(words.say("Open a picture in the Image Editor"))
-        return None
-    try:
-        pictures.check(image)
-    except wire.errors.MaquetteError as error:
-        cls.poll_message_set(words.whole(error))
-        return None
-    return image
 
 
 def of_work(context):

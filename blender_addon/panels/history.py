@@ -5,12 +5,13 @@ import time
 
 import bpy
 
-from .. import link, thumbnails, words
+from .. import kinds, link, thumbnails, words
 from . import parts
 
 PAGE = 6
 PICTURE_SCALE = 2.6
-ICONS = {"DONE": "MESH_MONKEY", "KEPT": "FILE_TICK", "FAILED": "ERROR", "CANCELLED": "X"}
+ICONS = {"KEPT": "FILE_TICK", "FAILED": "ERROR", "CANCELLED": "X"}
+"""Of what did not end in a scene; what did has the icon of its kind."""
 
 
 class MAQUETTE_PT_history(parts.Sidebar, bpy.types.Panel):
@@ -23,9 +24,12 @@ class MAQUETTE_PT_history(parts.Sidebar, bpy.types.Panel):
         layout = self.layout
         view = context.window_manager.maquette
         found = matching(view.search)
+        if not found and not view.search:
+            layout.label(text="Nothing was made yet")
+            return
         layout.prop(view, "search", text="", icon="VIEWZOOM")
         if not found:
-            layout.label(text="Nothing here" if view.search else "Nothing was made yet")
+            layout.label(text="Nothing here")
             return
         pages = (len(found) + PAGE - 1) // PAGE
         page = min(view.page, pages - 1)
@@ -52,17 +56,17 @@ def matching(search: str) -> list:
 
 
 def draw_record(box, context, record) -> None:
+    box.label(text=str(record.spec.get("prompt") or record.title),
+              icon=ICONS.get(record.state) or kinds.icon(record.kind), translate=False)
     picture = thumbnails.icon(record.id, link.current().history.picture(record.id))
     column = parts.beside_picture(box, picture, PICTURE_SCALE)
-    column.label(text=str(record.spec.get("prompt") or record.title), icon=ICONS.get(record.state, "NONE"),
-                 translate=False)
-    facts = [str(record.spec.get("preset", ""))]
-    if record.seed is not None:
-        facts.append(words.say("seed {seed}", seed=record.seed))
-    if record.seconds:
-        facts.append(words.duration(record.seconds))
-    facts.append(words.ago(max(0.0, time.time() - record.created)))
-    column.label(text=", ".join(one for one in facts if one), translate=False)
+    seed = words.say("seed {seed}", seed=record.seed) if record.seed is not None else ""
+    took = words.duration(record.seconds) if record.seconds else ""
+    made = [str(record.spec.get("preset", "")), seed]
+    when = [took, words.ago(max(0.0, time.time() - record.created))]
+    for facts in (made, when):
+        if any(facts):
+            column.label(text=", ".join(one for one in facts if one), translate=False)
     buttons = column.row(align=True)
     if record.state in ("DONE", "KEPT"):
         if record.object_name and record.object_name in context.view_layer.objects:

@@ -8,7 +8,7 @@ from .. import words
 PIXELS_A_LETTER = 6.8
 """Width of a letter at a resolution scale of 1, a little generous, so that wrapped lines are not cut."""
 
-PICTURE_SHARE = 0.24
+PICTURE_SHARE = 0.3
 """Of the sidebar's width, for a picture."""
 
 

@@ -20,7 +20,6 @@ class MAQUETTE_PT_picture(parts.PictureSidebar, bpy.types.Panel):
         if problem is not None:
             parts.error(layout.box(), context, problem, mending.of_connection(problem))
         settings.draw(layout, context, MAIN)
-        layout.operator("maquette.click_picture", icon="RESTRICT_SELECT_OFF")
         button = layout.row()
         button.scale_y = 1.6
         button.operator("maquette.inpaint_picture", icon="BRUSH_DATA")

@@ -21,18 +21,22 @@ class MAQUETTE_PT_jobs(parts.Sidebar, bpy.types.Panel):
         return len(link.current().jobs) > 0
 
     def draw(self, context):
-        for job in reversed(list(link.current().jobs)):
+        jobs = list(link.current().jobs)[::-1]
+        jobs.sort(key=lambda job: job.over)  # what runs comes first
+        for job in jobs:
             draw_job(self.layout.box(), context, job)
+        if sum(job.over for job in jobs) > 1:
+            self.layout.operator("maquette.forget_ended", icon="X")
 
 
 def draw_job(box, context, job) -> None:
-    """One job: picture and prompt, then what it does, made, or died of."""
-    picture = thumbnails.icon(job.id, link.current().history.picture(job.id))
-    column = parts.beside_picture(box, picture, PICTURE_SCALE)
+    """One job: its prompt and picture, what it does, made, or died of."""
+    column = box.column(align=True)
     column.label(text=job.prompt, icon=ICONS.get(job.state, "SORTTIME"), translate=False)
     if not job.over:
         compat.progress_bar(column, job.fraction, words.progress(job))
-    row = column.row(align=True)
+    picture = thumbnails.icon(job.id, link.current().history.picture(job.id))
+    row = parts.beside_picture(box if picture else column, picture, PICTURE_SCALE).row(align=True)
     if not job.over:
         if job.state == "PAUSED":
             row.operator("maquette.resume", text="", icon="PLAY").job = job.id
@@ -59,6 +63,8 @@ def draw_job(box, context, job) -> None:
         parts.paragraph(box, context, sure, icon="INFO", indent=5)
         button = box.operator("maquette.place_markers", icon="EMPTY_AXIS")
         button.creature, button.target = str(job.report.get("creature", "")), job.target
+    if job.state == "HELD":
+        parts.paragraph(box, context, "It comes when you leave this mode, or the render ends", icon="INFO", indent=5)
     for warning in job.warnings:
         parts.paragraph(box, context, warning, icon="INFO", indent=5)
     if job.nearest_known and not any(job.nearest_known[0] in warning for warning in job.warnings):

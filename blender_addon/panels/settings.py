@@ -17,16 +17,22 @@ def draw(layout, context, names) -> None:
     for name in names:
         if name == "prompt" and "verb" in names and properties.verb == "remove":
             continue  # what surrounds it goes on; no words are needed
-        special = SPECIAL.get(name)
-        if special is not None:
+        if name == "noun" and properties.subject != "object":
+            continue
+        if name in SPECIAL:
             column = None
-            special(layout, context, properties)
+            SPECIAL[name](layout, context, properties)
         elif name in IN_ROWS:
             column = None
             layout.row(align=True).prop(properties, name, expand=True)
-        elif name != "noun" or properties.subject == "object":
+        elif name == "motion" and name == names[0]:  # it is what the whole job is about
+            layout.prop(properties, name, text="", icon="ANIM")
+        else:
             column = column or parts.form(layout)
-            column.prop(properties, name)
+            if name in IN_FORM:
+                IN_FORM[name](column, properties, name)
+            else:
+                column.prop(properties, name)
 
 
 def draw_prompt(layout, context, properties) -> None:
@@ -50,16 +56,16 @@ def draw_prompt(layout, context, properties) -> None:
         layout.label(text=said, icon="BOOKMARKS", translate=False)
 
 
-def draw_seed(layout, context, properties) -> None:
-    row = parts.form(layout).row(align=True)
+def draw_seed(column, properties, name) -> None:
+    row = column.row(align=True)
     row.prop(properties, "seed")
     row.prop(properties, "randomise", text="", icon="LOCKED" if not properties.randomise else "UNLOCKED",
              invert_checkbox=True)
     row.operator("maquette.dice", text="", icon="FILE_REFRESH")
 
 
-def draw_prior(layout, context, properties) -> None:
-    row = parts.form(layout).row(align=True)
+def draw_prior(column, properties, name) -> None:
+    row = column.row(align=True)
     row.prop(properties, "prior")
     row.operator("maquette.browse_prior", text="", icon="FILEBROWSER")
 
@@ -81,6 +87,8 @@ def draw_mask(layout, context, properties) -> None:
     row = parts.form(layout).row(align=True)
     row.prop(properties, "mask")
     row.operator("maquette.new_mask", text="", icon="ADD")
+    if context.area is not None and context.area.type == "IMAGE_EDITOR":
+        layout.operator("maquette.click_picture", icon="RESTRICT_SELECT_OFF")
 
 
 def draw_picture(layout, context, properties) -> None:
@@ -103,9 +111,7 @@ def draw_pictures(layout, context, properties) -> None:
         row.operator("maquette.forget_word", text="", icon="TRASH").word = one.word
 
 
-def draw_creature(layout, context, properties) -> None:
-    """The kind of skeleton, and markers where it has any."""
-    parts.form(layout).prop(properties, "creature")
+def draw_markers(layout, context, properties) -> None:
     layout.operator("maquette.place_markers", icon="EMPTY_AXIS")
 
 
@@ -120,7 +126,9 @@ def draw_bone_map(layout, context, properties) -> None:
 
 
 SPECIAL = {
-    "creature": draw_creature, "bone_map": draw_bone_map,
-    "prompt": draw_prompt, "seed": draw_seed, "prior": draw_prior, "selection": draw_selection, "mask": draw_mask,
-    "picture": draw_picture, "pictures": draw_pictures,
+    "prompt": draw_prompt, "selection": draw_selection, "mask": draw_mask, "picture": draw_picture,
+    "pictures": draw_pictures, "markers": draw_markers, "bone_map": draw_bone_map,
 }
+"""Settings that are more than a field."""
+IN_FORM = {"seed": draw_seed, "prior": draw_prior}
+"""Fields with buttons beside them."""

@@ -6,6 +6,7 @@ import bpy
 from .. import connection, kinds, link, mending, words
 from ..apply import variations
 from ..history import estimate
+from ..operators import cameras
 from . import parts, settings
 
 
@@ -46,7 +47,7 @@ def expected(kind, context) -> str:
     }
     seconds = estimate(link.current().history, connection.hub_key(), kind.kind, spec)
     if seconds is None:
-        return words.say("Not measured here yet")
+        return words.say("No estimate yet")
     return words.say("About {time}", time=words.duration(seconds))
 
 
@@ -81,9 +82,7 @@ class MAQUETTE_PT_cameras(parts.Sidebar, bpy.types.Panel):
         column.prop(properties, "rig_count")
         column.prop(properties, "rig_elevation")
         grid = layout.grid_flow(columns=2, even_columns=True, align=True)
-        for arrangement, label in (
-            ("RING", "Ring"), ("HEMISPHERE", "Hemisphere"), ("BOX", "Box"), ("VIEW", "From View"),
-        ):
+        for arrangement, label, _ in cameras.ARRANGEMENTS:
             grid.operator("maquette.place_cameras", text=label, icon="CAMERA_DATA").arrangement = arrangement
 
 

@@ -88,6 +88,8 @@ def shown() -> dict[str, str]:
                 strings = in_assignment(node)
             elif isinstance(node, ast.Return) and path.name == "kinds.py":  # complaints
                 strings = forms(node.value)
+            elif isinstance(node, ast.FunctionDef) and node.name == "complaint":
+                strings = (text for one in ast.walk(node) if isinstance(one, ast.Return) for text in forms(one.value))
             else:
                 continue
             for text in strings:

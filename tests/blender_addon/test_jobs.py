@@ -36,7 +36,7 @@ def test_a_job_from_button_to_scene():
     ):
         jobs.take(update, now=20.0)
         words.append(job.words)
-    assert words == ["waiting for the hub", "waiting its turn", "starting", "working", "working", "working",
+    assert words == ["waiting for the hub", "waiting", "starting", "working", "working", "working",
                      "fetching the result"]
     assert (job.stage, job.fraction, job.seconds_left, job.first_preview) == ("coarse", 0.5, 12.0, 20.0)
     assert not job.over

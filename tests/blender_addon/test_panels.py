@@ -157,7 +157,7 @@ def test_every_kind_draws_its_own_settings_and_no_others(addon, kind):
         panel.draw(SimpleNamespace(layout=recorder), bpy.context)
     seen = {one.strip("<>") for one in recorder.written if one.startswith("<")}
     entry = kinds.find(kind)
-    hidden = {"pictures", "bone_map", "prompt_text"}  # buttons stand for them
+    hidden = {"pictures", "bone_map", "markers", "prompt_text"}  # buttons stand for them
     assert seen - ALWAYS == {*entry.settings, *entry.more} - hidden
     assert "[maquette.generate]" in recorder.written
 
@@ -220,21 +220,21 @@ def test_a_text_block_is_the_prompt_where_one_is_chosen(addon):
 def test_the_estimate_comes_from_what_was_measured_here(addon):
     properties = bpy.context.scene.maquette
     properties.prompt = "a tall tower"
-    assert "Not measured here yet" in drawn()
+    assert "No estimate yet" in drawn()
     spec = wire.specs.TextTo3DSpec("a vase").to_map()
     link.current().history.put(history.Record("a" * 32, "text_to_3d", spec, "a vase", created=1.0, seconds=80.0))
     assert "About 80 s" in drawn()
     properties.effort = 3.0
     assert "About 4 min" in drawn()
     properties.preset = "paper"
-    assert "Not measured here yet" in drawn()
+    assert "No estimate yet" in drawn()
 
 
 def test_the_place_in_the_queue_and_the_pause_are_shown(addon):
     job = add_job("QUEUED", position=3)
-    assert "waiting its turn, 3 before it" in drawn() and "[maquette.pause]" in drawn()
+    assert "waiting, 3 before it" in drawn() and "[maquette.pause]" in drawn()
     job.position = 0
-    assert "waiting its turn, next" in drawn()
+    assert "waiting, next" in drawn()
     job.state = "PAUSED"
     assert "[maquette.resume]" in drawn() and "[maquette.pause]" not in drawn()
 
