@@ -187,6 +187,36 @@ def control(kind: str, more: tuple[tuple[Path, float], ...], prior: Path | None,
 
 
 @main.command()
+@click.option("--more", type=(click.Path(path_type=Path), float), multiple=True, metavar="FOLDER SHARE",
+              help="shards of another source or size and how much of every batch comes from there, once there is any")
+@click.option("--prior", type=click.Path(path_type=Path, exists=True), default=None,
+              help="weights folder of the pixel prior that it begins as (default: the package's own)")
+@train_options(learning_rate=1e-3, batch=32)
+def painter(more: tuple[tuple[Path, float], ...], prior: Path | None, data: Path, run: Path, hours: float | None,
+            steps: int | None, finish: bool, decay_last: int, batch: int, learning_rate: float, seed: int, device: str,
+            threads: int, size: str, start: Path | None) -> None:  # fmt: skip
+    """Train the painting prior on shards of `dataset --patterned` of any size; it begins as the pixel prior."""
+    from .control import watched_geometry
+    from .crops import Crops
+    from .painter import painter as recipe_from
+    from .recipes import averaged_weights
+    from .watch import WatchSet
+
+    torch.set_num_threads(threads)
+    place = pick_device(device)
+    watch = WatchSet.open(data) if (data / "watch").exists() else None
+    shards = Crops.of([(data, max(1 - sum(share for _, share in more), 1e-6)), *more])
+    if not len(shards):
+        raise click.UsageError(f"{data} holds nothing to train on yet; run the `dataset --patterned` command first")
+    folder = prior or Path(__file__).parent.parent / "weights" / "pixel"
+    recipe = recipe_from(folder, place, watch, watched_geometry(data, 1) if watch else None)
+    if start is not None:
+        recipe.network.load_state_dict(averaged_weights(start))
+    settings = LoopSettings(batch=batch, learning_rate=learning_rate, seed=seed)
+    run_trainer(Trainer(recipe, shards, run, settings, place), hours, steps, finish, decay_last)
+
+
+@main.command()
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="128 px shards")
 @click.option("--autoencoder-run", type=click.Path(path_type=Path, exists=True), default=None,
               help="run folder of a finished autoencoder (default: that of the package's latent prior)")
@@ -208,7 +238,7 @@ def encode(data: Path, autoencoder_run: Path | None, device: str, threads: int) 
 
 
 @main.command()
-@click.argument("kind", type=click.Choice(["pixel", "latent", "pixel control", "latent control"]))
+@click.argument("kind", type=click.Choice(["pixel", "latent", "painter", "pixel control", "latent control"]))
 @click.option("--run", type=click.Path(path_type=Path, exists=True), required=True, help="folder of the run")
 @click.option("--data", type=click.Path(path_type=Path, exists=True), required=True, help="shards, for the card")
 @click.option("--to", type=click.Path(path_type=Path), default=None, help="default: the weights folder of the package")

@@ -164,10 +164,41 @@ def export_run(
         card = model_card("Embedded latent prior", does, run, data, count, device, note)
         export_latent(network, weights, vae, target, card)
         return
+    if kind == "painter":
+        export_painter(run, data, target, size, device, note)
+        return
     if kind in ("pixel control", "latent control"):
         export_control(kind.split()[0], run, data, target, device, note)
         return
     raise ValueError(f"unknown kind of export '{kind}'")
+
+
+def export_painter(run: Path, data: Path, target: Path, size: str, device: str, note: str = "") -> None:
+    """Export the painting prior's run as an IFPipeline folder with its control network inside."""
+    from ..geometry import CHANNELS as SHOWN
+    from .control import empty_control
+    from .crops import LARGEST
+    from .diffusion import SIZES, build_network
+    from .pixel_prior import CHANNELS
+    from .recipes import averaged_weights
+
+    weights = averaged_weights(run / "checkpoint.pt")
+    parts = {part: {name.removeprefix(f"{part}."): value for name, value in weights.items() if name.startswith(part)}
+             for part in ("unet", "control")}  # fmt: skip
+    count = sum(w.numel() for w in weights.values())
+    does = (
+        "A diffusion prior over colour (composited over mid grey) and alpha that paints given shapes, in pictures of "
+        f"32 to {LARGEST} px. Its control network reads {SHOWN} channels of geometry: normals in the camera's frame, "
+        "coverage, places in the object's frame, and sines and cosines of these (`backend/embedded/geometry.py`). "
+        "Output channels 4 to 7 are unused."
+    )
+    card = model_card("Embedded painting prior", does, run, data, count, device, note, CONTROL_LIMITS)
+    network = empty_control("pixel")
+    network.load_state_dict(parts["control"])
+    export_pixel(build_network(SIZES[size], CHANNELS, 2 * CHANNELS, LARGEST), parts["unet"], target, card)
+    network.half().eval().save_pretrained(target / "controlnet", safe_serialization=True)
+    for path in target.rglob("*.safetensors"):
+        path.chmod(0o644)
 
 
 def export_control(kind: str, run: Path, data: Path, target: Path, device: str, note: str = "") -> None:

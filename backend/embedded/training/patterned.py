@@ -16,9 +16,10 @@ from .. import objects
 from ..objects.palette import COLOURS, PATTERNS
 from ..objects.shapes import NAMELESS
 
-SHARE_SHAPES = 0.5
-SHARE_PLAIN = 0.22
-WEIGHTS = {"striped": 2.5, "dotted": 2.5, "checkered": 2.5, "rainbow": 0.3, "snowy": 0.5}  # of patterns; others 1
+SHARE_SHAPES = 0.6
+SHARE_PLAIN = 0.2
+WEIGHTS = {"striped": 2.0, "dotted": 2.5, "checkered": 2.5, "marble": 1.5, "golden": 1.5, "silver": 1.5, "brick": 1.5,
+           "stone": 1.5, "rainbow": 0.3, "snowy": 0.5}  # of patterns; others 1
 # Colours beside these own or second colours of a pattern would not show.
 HIDDEN = {"mossy": ("green", "dark green"), "snowy": ("white",), "rusty": ("brown", "orange"),
           "glazed": ("beige", "brown")}  # fmt: skip
