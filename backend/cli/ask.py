@@ -20,6 +20,7 @@ import zmq
 from protocol import framing
 from protocol.errors import NotAllowed, TimedOut
 from protocol.fields import Message, read
+from protocol.handshake import HandshakeWatch
 from protocol.keys import Keys, Pairing
 from protocol.local import read_connection_file
 from protocol.manage import HUB_TO_CLIENT as ANSWERS
@@ -27,6 +28,8 @@ from protocol.manage import Manage, Managed
 from protocol.messages import HUB_TO_CLIENT, Bye, Error, Hello, Rejected, Welcome
 
 ANSWER_SECONDS = 10.0
+CONNECT_SECONDS = 3.0  # for a hub that is just being started
+LOOK_MS = 100
 
 
 def manage(data: Path, action: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -86,12 +89,13 @@ def talk_with(data: Path, pairing: Pairing | None) -> Iterator[Talk]:
 
 @contextlib.contextmanager
 def _talk(address: str, keys: Keys | None, token: bytes) -> Iterator[Talk]:
-    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket, contextlib.ExitStack() as stack:
         socket.setsockopt(zmq.LINGER, 0)
         if keys is not None:
             keys.secure(socket)
+        watch = stack.enter_context(contextlib.closing(HandshakeWatch(socket, address, keys is not None)))
         socket.connect(address)
-        talk = Talk(socket)
+        talk = Talk(socket, watch)
         welcome = talk.ask(Hello(framing.MAJOR, framing.MAJOR, "maquette command", "ctl", token=token))
         assert isinstance(welcome, Welcome)
         talk.user = welcome.user
@@ -103,17 +107,22 @@ def _talk(address: str, keys: Keys | None, token: bytes) -> Iterator[Talk]:
 class Talk:
     """Questions and answers, one after another. user: who the hub takes us for."""
 
-    def __init__(self, socket: zmq.Socket[bytes]) -> None:
-        self._socket = socket
+    def __init__(self, socket: zmq.Socket[bytes], watch: HandshakeWatch) -> None:
+        self._socket, self._watch = socket, watch
         self._unasked: deque[Message] = deque()
         self.user = ""
 
     def ask(self, message: Message) -> Message:
-        """The answer. Raises what the hub refuses with, TimedOut. Sent once: only a hub that was killed, or a line that
-        broke, loses a message."""
-        id, end = os.urandom(16), time.monotonic() + ANSWER_SECONDS
+        """The answer. Raises what the hub refuses with, WrongKey, WrongHub, NotConnected, TimedOut. Sent once: only a
+        hub that was killed, or a line that broke, loses a message."""
+        id, began = os.urandom(16), time.monotonic()
         self._socket.send_multipart(framing.encode(message.to_envelope(id=id)))
-        while (left := end - time.monotonic()) > 0 and self._socket.poll(int(1000 * left) + 1):
+        while (waited := time.monotonic() - began) < ANSWER_SECONDS:
+            if not self._socket.poll(LOOK_MS):
+                self._watch.look()
+                if self._watch.trouble is not None and (self._watch.final or waited > CONNECT_SECONDS):
+                    raise self._watch.trouble
+                continue
             envelope = framing.decode(self._socket.recv_multipart())
             answer = read(envelope, {**HUB_TO_CLIENT, **ANSWERS})
             if envelope.re != id:

@@ -66,6 +66,7 @@ def init(address: str, back_port: int, admin: str, data: Path | None, folder: Pa
 
     From then on `maquette serve --host 0.0.0.0` listens to other machines.
     """
+    which = "".join(f" --{name} {path}" for name, path in (("data", data), ("keys", folder)) if path is not None)
     data = data or default_data_folder()
     folder = folder or data / key_folder.FOLDER
     host, port = _host_and_port(address)
@@ -77,7 +78,7 @@ def init(address: str, back_port: int, admin: str, data: Path | None, folder: Pa
     known = admin in (one["name"] for one in _users(data))
     manage(data, "set user" if known else "add user", {"name": admin, "role": "admin"})
     click.echo(f"The hub's key is in {folder} (fingerprint {fingerprint(made.pair.public)}). Keep a copy of it.")
-    click.echo(f"Start it with: maquette serve --host 0.0.0.0 --port {port} --back-port {back_port}")
+    click.echo(f"Start it with: maquette serve --host 0.0.0.0 --port {port} --back-port {back_port}{which}")
     _pair(data, folder, admin, None)
 
 

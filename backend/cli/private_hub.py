@@ -63,7 +63,8 @@ def leave(data: Path | None, pairing: Path | None, spec: Spec, inputs: Mapping[s
         if (error := client.jobs[job].error) is not None:
             raise error
     click.echo(job)
-    click.echo(f"The hub has it. Later: maquette job fetch {job[:8]} --out FOLDER", err=True)
+    which = "".join(f" --{name} {path}" for name, path in (("data", data), ("hub", pairing)) if path is not None)
+    click.echo(f"The hub has it. Later: maquette job fetch {job[:8]}{which} --out FOLDER", err=True)
 
 
 @contextlib.contextmanager

@@ -94,7 +94,7 @@ def page(facts: dict[str, Any]) -> RenderableType:
 
 
 def _places(rows: list[dict[str, Any]]) -> RenderableType:
-    table = _table("Workers", "slot", "device", "state", "worker", "device free", "memory", "heard", "job")
+    table = _table("Workers", "worker", "slot", "device", "state", "worker", "device free", "memory", "heard", "job")
     for one in rows:
         state = one["state"] + (f": {one['reason']}" if one["reason"] else "")
         if one["says"]:
@@ -109,7 +109,7 @@ def _places(rows: list[dict[str, Any]]) -> RenderableType:
 
 
 def _users(rows: list[dict[str, Any]]) -> RenderableType:
-    table = _table("Users", "user", "waiting", "running", "ended/h", "share", "device time")
+    table = _table("Users", "user", "user", "waiting", "running", "ended/h", "share", "device time")
     for one in rows[:USER_ROWS]:
         _add(table, one["user"], str(one["waiting"]), str(one["running"]), str(one["ended_last_hour"]),
              f"{one['share']:.0%}", span(one["total_seconds"]))
@@ -119,7 +119,7 @@ def _users(rows: list[dict[str, Any]]) -> RenderableType:
 
 
 def _jobs(rows: list[dict[str, Any]]) -> RenderableType:
-    table = _table("Jobs", "job", "user", "state", "class", "age", "stage", "done", "title")
+    table = _table("Jobs", "title", "job", "user", "state", "class", "age", "stage", "done", "title")
     for one in rows[:JOB_ROWS]:
         working = one["state"] == "RUNNING"
         _add(
@@ -129,16 +129,16 @@ def _jobs(rows: list[dict[str, Any]]) -> RenderableType:
         )
     if len(rows) > JOB_ROWS:
         _add(table, f"and {len(rows) - JOB_ROWS} more")
-    table.columns[-1].no_wrap = False  # so that a narrow terminal cuts titles, and not the ids that commands want
     return table
 
 
-def _table(title: str, *columns: str) -> Any:
+def _table(title: str, long: str, *columns: str) -> Any:
+    """long: the column that a narrow terminal cuts first; the ids that commands want are kept whole."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", expand=False, pad_edge=False, box=None, header_style="bold")
     for one in columns:
-        table.add_column(one, no_wrap=True, justify="right" if one in NUMBERS else "left")
+        table.add_column(one, no_wrap=one != long, justify="right" if one in NUMBERS else "left")
     return table
 
 

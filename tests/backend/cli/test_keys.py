@@ -108,6 +108,7 @@ def test_from_init_to_revocation(tmp_path, maquette):
                 assert time.monotonic() < end
                 ann.poll(0.05)
             assert type(ann.problem) is WrongKey
+            assert "does not accept this machine's key" in maquette("status", "--json", "--hub", file, code=2)[1]
         assert "revoked" in maquette("keys", "list", *at)[0]
         log = [json.loads(line) for line in maquette("audit", "--json", *at)[0].splitlines()]
     did = [(one["user"], one["what"], one["about"]) for one in log]
