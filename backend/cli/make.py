@@ -17,9 +17,11 @@ import click
 from backend.cli import blends
 from backend.cli.generate import absolute_prior, follow, write_files
 from backend.cli.inputs import load_inputs, load_stage
-from backend.cli.private_hub import any_hub
+from backend.cli.private_hub import any_hub, leave
 from protocol.batch import inputs, manifest
 from protocol.specs import KINDS, Spec
+
+FILES = {"mesh": "a .glb, .obj, .ply or .stl file", "skeleton": "the arrays.npz of a rig or an avatar"}
 
 
 @click.command()
@@ -37,10 +39,13 @@ from protocol.specs import KINDS, Spec
 @click.option("--alone", is_flag=True, help="Start a private hub even if one runs.")
 @click.option("--hub", type=click.Path(path_type=Path, dir_okay=False), default=None,
               help="File with the pairing string of a studio's hub (mode 0600), to use that one.")
-@click.option("--timeout", type=float, default=None, help="Give up (and cancel) after so many seconds.")
+@click.option("--timeout", type=click.FloatRange(min=0.0, min_open=True), default=None,
+              help="Give up (and cancel) after so many seconds.")
+@click.option("--detach", is_flag=True, help="Leave it to a hub that runs, print the job's id and end; "
+              "`maquette job fetch` gets the result.")
 def make(kind: str, settings: tuple[str, ...], files: tuple[str, ...], mesh: str, picture: str, mask: str,
          out: Path | None, blend: bool, explain: bool, data: Path | None, alone: bool, hub: Path | None,
-         timeout: float | None) -> None:
+         timeout: float | None, detach: bool) -> None:
     """Do one job of any KIND: text_to_3d, variations, texture, inpaint, remove, segment, edit, learn, avatar, rig,
     animate.
 
@@ -53,18 +58,21 @@ def make(kind: str, settings: tuple[str, ...], files: tuple[str, ...], mesh: str
     if explain:
         click.echo(explanation(KINDS[kind]))
         return
-    if out is None:
+    if out is None and not detach:
         raise click.UsageError("Say with --out where the files shall go.")
     given = dict(_pair(one, "--input") for one in files)
     given |= {name: file for name, file in (("mesh", mesh), ("picture", picture), ("mask", mask)) if file}
     entry = {**dict(_pair(one, "--set") for one in settings), "kind": kind, "out": "result", "inputs": given}
-    spec = manifest.rows([entry], {})[0].spec
+    spec = manifest.single(entry).spec
     if getattr(spec, "prior", ""):
         spec = type(spec)(**{**spec.to_map(), "prior": absolute_prior(spec.prior)})  # type: ignore[attr-defined]
     if blend:
         blends.command()  # raises where there is no Blender, before anything starts
     found, _ = inputs.located(given, Path.cwd())
     arrays = load_inputs(kind, found)
+    if detach or out is None:
+        leave(data, hub, spec, arrays)
+        return
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
@@ -94,6 +102,6 @@ def explanation(kind: type[Spec]) -> str:
         lines.append(f"  {one.name:<18} {value}")
     lines += ["", "Inputs:"]
     bundled = [name for name, parts in inputs.BUNDLES.items() if {one.name for one in kind.INPUTS} & set(parts)]
-    lines += [f"  {name:<18} a file with {', '.join(inputs.BUNDLES[name])}" for name in bundled]
+    lines += [f"  {name:<18} {FILES[name]}, which brings {', '.join(inputs.BUNDLES[name])}" for name in bundled]
     lines += [f"  {one.name:<18} {'needed' if one.required else 'optional'}" for one in kind.INPUTS]
     return "\n".join(lines if kind.INPUTS else [*lines[:-1], "No inputs."])

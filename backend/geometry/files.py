@@ -141,7 +141,7 @@ def read_mesh(path: str | os.PathLike[str]) -> tuple[Mesh, NDArray[np.uint8] | N
         raise BadRequest(
             f"{source.name} is not a mesh format that can be read.",
             path="mesh",
-            hint=f"Use one of {', '.join(READABLE)}.",
+            hint=f"Use one of {', '.join(READABLE)}. Blender makes a .glb of others (FBX, USD, Alembic).",
         )
     try:
         shape = trimesh.load(source, force="mesh", process=False)

@@ -33,6 +33,7 @@ GERMAN_WORDS = {
     "rostig": "rusty", "verschneit": "snowy", "silbern": "silver", "regenbogenfarben": "rainbow",
     "streifen": "stripes", "punkt": "dots", "tupfen": "dots", "fleck": "spots", "karo": "checks", "holz": "wood",
     "gold": "gold", "silber": "silver", "stein": "stone", "ziegel": "bricks", "marmor": "marble", "moos": "moss",
+    "mann": "man", "frau": "woman", "mädchen": "girl", "junge": "boy",
     "hoch": "tall", "hoh": "tall", "groß": "tall", "gross": "tall", "schlank": "slender", "dünn": "thin",
     "klein": "small", "niedrig": "squat", "breit": "wide", "dick": "fat", "kurz": "short",
     "ein": "a", "der": "the", "die": "the", "das": "the", "den": "the", "dem": "the", "mit": "with", "auf": "on",
@@ -68,6 +69,7 @@ CHINESE_WORDS = {
     "木制": "wooden", "木头": "wooden", "木": "wooden", "石头": "stone", "石": "stone", "砖": "brick",
     "大理石": "marble", "彩虹": "rainbow", "上釉": "glazed", "长满苔藓": "mossy", "苔藓": "mossy", "积雪": "snowy",
     "条纹": "striped", "圆点": "dotted", "斑点": "dotted", "波点": "dotted", "格子": "checkered",
+    "男人": "man", "女人": "woman", "女孩": "girl", "男孩": "boy",
     "高": "tall", "细长": "slender", "小": "small", "矮": "squat", "胖": "fat",
 }
 CHINESE_NOUNS = {"striped": "stripes", "dotted": "dots", "checkered": "checks"}

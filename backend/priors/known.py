@@ -20,6 +20,8 @@ from backend.priors.wording import read_as
 
 UNSURE_BELOW = 0.45  # cosine under which the nearest kind is called a guess
 ALTERNATIVES = 3
+PEOPLE = ("man", "woman", "men", "women", "girl", "boy", "person", "people", "human", "child", "lady", "gentleman",
+          "knight", "wizard", "witch", "soldier", "warrior", "dancer", "pirate", "doctor", "farmer", "king", "queen")
 
 Words = Mapping[str, Sequence[str]]
 """Plain names, each with its synonyms."""
@@ -44,6 +46,7 @@ class NearestKnown:
     colours: tuple[str, ...]
     patterns: tuple[str, ...]
     sure: bool
+    person: bool = False
 
     def to_map(self) -> dict[str, Any]:
         """For the job's report."""
@@ -54,6 +57,9 @@ class NearestKnown:
         """For a person."""
         if self.sure:
             return f"The embedded prior takes this for: {self.kind}."
+        if self.person:
+            return ("The embedded prior knows no people. What makes them is the kind of work called Avatar; "
+                    f"this becomes something like: {self.kind}.")
         return (f"The embedded prior doesn't know this. The nearest things it knows: {self.kind}, "
                 f"{', '.join(self.alternatives)}. Set `prior` to a larger model for anything else.")
 
@@ -100,6 +106,7 @@ class Vocabulary:
             colours=_mentioned(self._colours, prompt),
             patterns=_mentioned(self._patterns, prompt),
             sure=bool(named) or cosine >= UNSURE_BELOW,
+            person=any(_find(word, prompt) for word in PEOPLE),
         )
 
     def _named(self, prompt: str) -> list[str]:

@@ -44,9 +44,10 @@ def read(kind: str, given: Any) -> dict[str, str]:
     covered = {one for name in given for one in bundles.get(name, (name,))}
     missing = [one.name for one in known.values() if one.required and one.name not in covered]
     if missing and OBJECT not in given:
-        ways = [f"{name}: FILE" for name, parts in bundles.items() if any(one in parts for one in missing)]
+        names = [name for name, parts in bundles.items() if any(one in parts for one in missing)] or missing
         raise BadRequest(f"Jobs of the kind {kind} need {' and '.join(missing)}.", path="inputs",
-                         hint=f"Give the row inputs: {{{', '.join(ways) or ', '.join(missing)}}}.")
+                         hint=f"In a manifest inputs: {{{', '.join(f'{name}: FILE' for name in names)}}}, in the shell "
+                              f"{' '.join(f'--input {name}=FILE' for name in names)}.")
     return dict(given)
 
 

@@ -86,6 +86,11 @@ def load(path: Path, settings: Sequence[str] = ()) -> list[Row]:
     return rows(entries, {**defaults, **dict(_setting(one) for one in settings)}, path.parent)
 
 
+def single(entry: Mapping[str, Any]) -> Row:
+    """The row of one entry alone. Raises BadRequest with words for somebody who has no manifest."""
+    return _row(1, entry, {})
+
+
 def rows(entries: Sequence[Mapping[str, Any]], defaults: Mapping[str, Any], folder: Path | None = None) -> list[Row]:
     """Entries and what goes for all of them -> rows. folder: their files are relative to it; None leaves them as they
     are. Raises BadRequest that names everything that is wrong, so that a long manifest is put right at once."""

@@ -120,7 +120,9 @@ def test_make_with_a_hub_of_its_own(tmp_path, box):
 
 @pytest.mark.parametrize(("arguments", "words"), [
     (["fly", "--out", "x"], "no kind of job called fly"),
-    (["texture", "--set", "prompt=a", "--out", "x"], "need vertices and faces"),
+    (["texture", "--set", "prompt=a", "--out", "x"], "Error: Jobs of the kind texture need vertices and faces"),
+    (["texture", "--set", "prompt=a", "--out", "x"], "in the shell --input mesh=FILE"),
+    (["rig", "--mesh", __file__, "--out", "x", "--timeout", "-3"], "--timeout"),
     (["texture", "--set", "promt=a", "--mesh", "a.glb", "--out", "x"], "Is prompt meant?"),
     (["texture", "--set", "prompt=a", "--mesh", "a.glb", "--out", "x"], "a.glb cannot be read"),
     (["texture", "--set", "prompt", "--out", "x"], "NAME=VALUE"),

@@ -33,6 +33,13 @@ def test_synonyms_by_meaning(vocabulary: Vocabulary) -> None:
     assert vocabulary.nearest("a sports vehicle").kind == "car"
 
 
+def test_people_are_sent_to_the_kind_of_work_that_makes_them(vocabulary: Vocabulary) -> None:
+    for prompt in ("a smiling man in a green jumper", "two women"):
+        found = vocabulary.nearest(prompt)
+        assert not found.sure and "Avatar" in found.sentence()
+    assert "Avatar" not in vocabulary.nearest("a mandolin").sentence()
+
+
 def test_unknown_things_are_admitted(vocabulary: Vocabulary) -> None:
     found = vocabulary.nearest("the theory of general relativity")
     assert not found.sure and found.cosine < 0.45
