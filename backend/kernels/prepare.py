@@ -14,9 +14,19 @@ import time
 import torch
 import warp as wp
 
-from backend.kernels import chance, composite, hash_grid, rasterise, ray_cast, ray_march, signed, winding
+from backend.kernels import (
+    chance,
+    composite,
+    hash_lookup,
+    rasterise,
+    ray_cast,
+    ray_march,
+    signed,
+    silhouette,
+    winding,
+)
 
-MODULES = (chance, hash_grid, ray_march, composite, rasterise, ray_cast, signed, winding)
+MODULES = (chance, hash_lookup, ray_march, composite, rasterise, silhouette, ray_cast, signed, winding)
 
 
 def prepare(device: torch.device) -> float:

@@ -4,8 +4,7 @@
 Triangles come in each camera's own frame (x right, y up, z towards the viewer, the eye at the origin), and coverage is
 decided by the homogeneous edge functions of Olano and Greer 1997, so nothing has to be clipped and barycentrics are
 perspective-correct by construction. One thread handles one triangle of one view; the nearest one wins by an atomic
-minimum on depth and face number together, so the result does not depend on the order. The silhouette search at the end
-finds the pixel pairs that `backend.render.antialias` blends.
+minimum on depth and face number together, so the result does not depend on the order.
 """
 
 from __future__ import annotations
@@ -19,25 +18,22 @@ from backend.kernels import runtime
 
 wp.set_module_options({"enable_backward": False})
 
-_NEAR = wp.constant(1.0e-3)
+NEAR = wp.constant(1.0e-3)
 """Surface nearer to the eye than this (world units) is not seen."""
 _SLACK = wp.constant(1.0e-6)
 """Barycentrics down to minus this count as inside, so that rounding leaves no hole between two triangles."""
 EMPTY = 2**63 - 1
-"""Depth-buffer key of a pixel that nothing covers, and of a pixel pair without a silhouette."""
-_FLATTEST = wp.constant(3.0)
-"""Lines of pixels are followed along edges up to this many times flatter than the lines are apart; such an edge's share
-in the blending is below 1/82, see `backend.render.antialias`."""
+"""Key of what has no nearest: a pixel that nothing covers (and, in `silhouette`, a pair that no edge separates)."""
 
 
 @wp.func
-def _pixel_x(p: wp.vec3, width: float, height: float, tangent: float):
+def pixel_x(p: wp.vec3, width: float, height: float, tangent: float):
     """Horizontal position in pixels, 0 at the image's left edge, of a point in front of the eye."""
     return 0.5 * width + 0.5 * height * p[0] / (-p[2] * tangent)
 
 
 @wp.func
-def _pixel_y(p: wp.vec3, height: float, tangent: float):
+def pixel_y(p: wp.vec3, height: float, tangent: float):
     return 0.5 * height - 0.5 * height * p[1] / (-p[2] * tangent)
 
 
@@ -80,15 +76,15 @@ def _scan(
     bottom = height - 1
     nearest = wp.max(a[2], wp.max(b[2], c[2]))
     farthest = wp.min(a[2], wp.min(b[2], c[2]))
-    if farthest < -_NEAR:
-        if nearest < -_NEAR:
+    if farthest < -NEAR:
+        if nearest < -NEAR:
             # Wholly in front of the eye: only the box around the projected triangle matters.
-            ax = _pixel_x(a, w, h, tangent)
-            bx = _pixel_x(b, w, h, tangent)
-            cx = _pixel_x(c, w, h, tangent)
-            ay = _pixel_y(a, h, tangent)
-            by = _pixel_y(b, h, tangent)
-            cy = _pixel_y(c, h, tangent)
+            ax = pixel_x(a, w, h, tangent)
+            bx = pixel_x(b, w, h, tangent)
+            cx = pixel_x(c, w, h, tangent)
+            ay = pixel_y(a, h, tangent)
+            by = pixel_y(b, h, tangent)
+            cy = pixel_y(c, h, tangent)
             left = int(wp.clamp(wp.ceil(wp.min(ax, wp.min(bx, cx)) - 0.501), 0.0, w))
             right = int(wp.clamp(wp.floor(wp.max(ax, wp.max(bx, cx)) - 0.499), -1.0, w - 1.0))
             top = int(wp.clamp(wp.ceil(wp.min(ay, wp.min(by, cy)) - 0.501), 0.0, h))
@@ -112,7 +108,7 @@ def _scan(
                     limit = -_SLACK * wp.abs(total)
                     if u >= limit and v >= limit and s >= limit and total != 0.0:
                         depth = volume / total
-                        if depth > _NEAR:
+                        if depth > NEAR:
                             bits = wp.int64(wp.cast(depth, wp.int32))
                             key = (bits << wp.int64(32)) | wp.int64(face)
                             wp.atomic_min(keys, view, j, i, key)
@@ -227,108 +223,6 @@ def _interpolate_backward(
         grad_barycentric[i] = total
 
 
-@wp.func
-def _orientation(vertices: wp.array2d(dtype=wp.vec3), faces: wp.array2d(dtype=int), view: int, face: int):
-    """Volume of the tetrahedron of eye and triangle: negative where the triangle's outside faces the eye."""
-    a = vertices[view, faces[face, 0]]
-    return wp.dot(a, wp.cross(vertices[view, faces[face, 1]] - a, vertices[view, faces[face, 2]] - a))
-
-
-@wp.func
-def _opposite(faces: wp.array2d(dtype=int), face: int, first: int, second: int):
-    """The triangle's corner that is not on the edge."""
-    found = faces[face, 0]
-    for k in range(3):
-        v = faces[face, k]
-        if v != first and v != second:
-            found = v
-    return found
-
-
-@wp.func
-def _side(p: wp.vec3, m0: float, n0: float, slope: float, steep: bool, w: float, h: float, tangent: float):
-    """How far right of (or below) the edge's line a point projects; see `_silhouette` for the axes."""
-    if p[2] > -_NEAR:
-        return 0.0
-    x = _pixel_x(p, w, h, tangent)
-    y = _pixel_y(p, h, tangent)
-    if steep:
-        return x - n0 - (y - m0) * slope
-    return y - n0 - (x - m0) * slope
-
-
-@wp.kernel
-def _silhouette(
-    vertices: wp.array2d(dtype=wp.vec3),
-    faces: wp.array2d(dtype=int),
-    edges: wp.array2d(dtype=int),
-    edge_faces: wp.array2d(dtype=int),
-    tangents: wp.array(dtype=float),
-    face_image: wp.array3d(dtype=int),
-    depth: wp.array3d(dtype=float),
-    width: int,
-    height: int,
-    keys: wp.array4d(dtype=wp.int64),
-):
-    view, edge = wp.tid()
-    f0 = edge_faces[edge, 0]
-    f1 = edge_faces[edge, 1]
-    seen = wp.bool(f1 < 0)
-    if f1 >= 0:
-        seen = (_orientation(vertices, faces, view, f0) < 0.0) != (_orientation(vertices, faces, view, f1) < 0.0)
-    p = vertices[view, edges[edge, 0]]
-    q = vertices[view, edges[edge, 1]]
-    if seen and p[2] < -_NEAR and q[2] < -_NEAR:
-        tangent = tangents[view]
-        w = float(width)
-        h = float(height)
-        px = _pixel_x(p, w, h, tangent)
-        py = _pixel_y(p, h, tangent)
-        qx = _pixel_x(q, w, h, tangent)
-        qy = _pixel_y(q, h, tangent)
-        # Rows (axis 0) and columns (axis 1) are walked alike: m runs along the edge over lines of pixels, n is the
-        # place of the crossing within the line.
-        for axis in range(2):
-            steep = axis == 0
-            m0 = wp.where(steep, py, px)
-            m1 = wp.where(steep, qy, qx)
-            n0 = wp.where(steep, px, py)
-            n1 = wp.where(steep, qx, qy)
-            lines = wp.where(steep, height, width)
-            length = wp.where(steep, width, height)
-            if wp.abs(m1 - m0) * _FLATTEST > wp.abs(n1 - n0):
-                slope = (n1 - n0) / (m1 - m0)
-                o0 = vertices[view, _opposite(faces, f0, edges[edge, 0], edges[edge, 1])]
-                side = _side(o0, m0, n0, slope, steep, w, h, tangent)
-                if f1 >= 0:
-                    o1 = vertices[view, _opposite(faces, f1, edges[edge, 0], edges[edge, 1])]
-                    other = _side(o1, m0, n0, slope, steep, w, h, tangent)
-                    if wp.abs(other) > wp.abs(side):
-                        side = other
-                first = int(wp.clamp(wp.ceil(wp.min(m0, m1) - 0.5), 0.0, float(lines)))
-                last = int(wp.clamp(wp.ceil(wp.max(m0, m1) - 0.5), 0.0, float(lines)))
-                for m in range(first, last):
-                    part = (float(m) + 0.5 - m0) / (m1 - m0)
-                    n = int(wp.floor(n0 + part * (n1 - n0) - 0.5))
-                    if n >= 0 and n + 1 < length:
-                        near = 1.0 / ((1.0 - part) / -p[2] + part / -q[2])
-                        inside = wp.where(side > 0.0, n + 1, n)
-                        outside = wp.where(side > 0.0, n, n + 1)
-                        ji = wp.where(steep, m, inside)
-                        ii = wp.where(steep, inside, m)
-                        jo = wp.where(steep, m, outside)
-                        io = wp.where(steep, outside, m)
-                        if face_image[view, ji, ii] >= 0:
-                            background = face_image[view, jo, io] < 0
-                            behind = depth[view, jo, io]
-                            if background or (behind > near * 1.001 and behind > depth[view, ji, ii]):
-                                bits = wp.int64(wp.cast(near, wp.int32))
-                                name = wp.int64(2 * edge) + wp.int64(wp.where(side > 0.0, 1, 0))
-                                j = wp.where(steep, m, n)
-                                i = wp.where(steep, n, m)
-                                wp.atomic_min(keys, view, j, i, axis, (bits << wp.int64(32)) | name)
-
-
 def scan(vertices: torch.Tensor, faces: torch.Tensor, tangents: torch.Tensor, width: int, height: int) -> torch.Tensor:
     """Nearest face of each pixel centre, (B, H, W) int32 with -1 where there is none; both sides of a face count.
 
@@ -426,29 +320,3 @@ def interpolate(
     Differentiable in attributes and barycentric; zero where face_image is -1.
     """
     return _Interpolate.apply(attributes, faces, face_image, barycentric)
-
-
-def silhouette_pairs(
-    vertices: torch.Tensor,
-    faces: torch.Tensor,
-    edges: torch.Tensor,
-    edge_faces: torch.Tensor,
-    tangents: torch.Tensor,
-    face_image: torch.Tensor,
-    depth: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Neighbouring pixels that a visible silhouette edge separates.
-
-    edges (E, 2) int32 vertex numbers, edge_faces (E, 2) int32 adjacent faces (-1: none). Returns (P, 4) int64 [view,
-    row, column, axis] of the left (axis 0) or upper (axis 1) pixel of each pair, and (P,) int64 2 * edge + (1 where the
-    surface is on the right or lower pixel). In order of pixels.
-    """
-    views, height, width = face_image.shape
-    keys = torch.full((views, height, width, 2), EMPTY, dtype=torch.int64, device=vertices.device)
-    if edges.shape[0] and views:
-        inputs = [runtime.view(vertices.contiguous(), wp.vec3)]
-        inputs += [runtime.view(a) for a in (faces, edges, edge_faces, tangents, face_image.contiguous())]
-        inputs += [runtime.view(depth.contiguous()), width, height, runtime.view(keys)]
-        runtime.launch(_silhouette, (views, edges.shape[0]), inputs, vertices.device)
-    places = (keys != EMPTY).nonzero()
-    return places, keys[tuple(places.t())] & 0xFFFFFFFF

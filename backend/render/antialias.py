@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from backend.kernels import rasterise as kernels
+from backend.kernels.silhouette import silhouette_pairs
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def antialias(
 ) -> torch.Tensor:
     """The image (B, H, W, C) with its silhouettes blended; differentiable in image and camera_vertices (B, V, 3)."""
     height, width = image.shape[1:3]
-    places, names = kernels.silhouette_pairs(
+    places, names = silhouette_pairs(
         camera_vertices, faces, topology.edges, topology.edge_faces, tangents, face_image, depth.detach()
     )
     if places.shape[0] == 0:

@@ -46,7 +46,7 @@ SAMPLES = {"backend/kernels/ray_march.py:march", "backend/render/volume.py:_rend
 SURFACE = {
     "backend/geometry/tetrahedra.py:_march_topology", "backend/geometry/tetrahedra.py:marching_tetrahedra",
     "backend/jobs/fine.py:render_surface", "backend/render/antialias.py:edge_topology",
-    "backend/kernels/rasterise.py:silhouette_pairs", "backend/geometry/regularisers.py:face_pairs",
+    "backend/kernels/silhouette.py:silhouette_pairs", "backend/geometry/regularisers.py:face_pairs",
 }
 # The forms between them take every way through `backend.distillation`.
 COARSE_FORMS = ("noise", "perp_neg", "variational")

@@ -4,10 +4,9 @@
 import pytest
 import warp as wp
 
-from backend.kernels import chance, composite, hash_grid, rasterise, ray_cast, ray_march
+from backend.kernels import chance, composite, hash_lookup, rasterise, ray_cast, ray_march, silhouette
 
-
-MODULES = (chance, composite, hash_grid, rasterise, ray_cast, ray_march)
+MODULES = (chance, composite, hash_lookup, rasterise, ray_cast, ray_march, silhouette)
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
