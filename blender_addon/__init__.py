@@ -47,7 +47,7 @@ def register() -> None:
 
     translations.register(__name__)
     for cls in _classes():
-        bpy.utils.register_class(cls)
+        bpy.utils.register_class(translations.claim(cls))
     properties.register()
     thumbnails.register()
     filemark.register()

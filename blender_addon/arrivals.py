@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import bpy
+
 from . import compat, filemark, kinds, preferences, wire
 from .apply import action, preview
 from .apply.image import BrokenImage
@@ -67,6 +69,7 @@ class Arrivals:
         """Play what there is of a motion, on an armature that is there already, unless the artist wants none."""
         if not job.target or not preferences.settings().show_preview:
             return
+        self._follow_target(job)
         if job.file == filemark.current() and not compat.hands_full():
             action.preview(job.id, job.target, job.options, update.motion)
 
@@ -103,14 +106,26 @@ class Arrivals:
         if not held or (not any(job.file != filemark.current() for job in held) and compat.hands_full()):
             return False
         for job in held:
+            job.state = "SUCCEEDED"  # it is tried once: what goes wrong now would go wrong with every tick
             self.result(job, job.outcome)
         return True
 
+    def _follow_target(self, job: Job) -> None:
+        """The artist may have given the object another name meanwhile."""
+        present = bpy.data.objects.get(job.target) if job.target else None
+        if job.target_id is None or compat.session_id(present) == job.target_id:
+            return
+        renamed = next((one for one in bpy.data.objects if compat.session_id(one) == job.target_id), None)
+        if renamed is not None:
+            job.target = renamed.name
+            self._history.change(job.id, target=job.target)
+
     def _land(self, job: Job) -> None:
+        self._follow_target(job)
         outcome = job.outcome
         wanted = Delivery(
             job.id, job.prompt, str(getattr(job.spec, "name", "")), job.place, outcome.arrays, outcome.report,
-            job.target, job.options, preferences.settings().external_images,
+            job.target, job.options, preferences.settings().external_images, job.selection,
         )
         try:
             name = kinds.find(job.spec.kind).deliver(wanted)

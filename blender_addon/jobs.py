@@ -43,9 +43,9 @@ mode, a transform or a render is going on; here, but its file is closed; in the 
 class Job:
     """One job that this session minds. Times are seconds of the link's clock; None: not yet.
 
-    file: mark of the .blend file it belongs to. target: name of the object it works on, empty for none. options: what
-    its way into the scene needs to know, plain values. outcome: its result while that waits for its way into the scene.
-    epoch: the scene's, when the preview was last shown.
+    file: mark of the .blend file it belongs to. target: name of the object it works on, empty for none; target_id: its
+    number in this session, see `compat.session_id`. selection: names of what was selected when it was asked for.
+    options: what its way into the scene needs to know, plain values. outcome: its result while that waits. epoch: the scene's, when the preview was last shown.
     """
 
     id: str
@@ -54,6 +54,8 @@ class Job:
     pressed: float
     file: str = ""
     target: str = ""
+    target_id: int | None = None
+    selection: tuple[str, ...] | None = None
     options: dict[str, Any] = field(default_factory=dict)
     state: str = "WAITING"
     position: int | None = None

@@ -15,20 +15,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import bpy
 import numpy as np
 
 from . import __package__ as base_package
 from . import compat, connection, filemark, identities, kinds, preferences, wire
 from .apply import preview
-from .apply.placement import IDENTITY, Place
+from .apply.placement import IDENTITY, Place, selection
 from .arrivals import Arrivals
 from .connection import State
 from .history import History, Record
 from .jobs import Job, JobTable, Watchers, latest_previews
 from .results import Results
 from .seeds import spec_seed
-
-__all__ = ["Link", "State", "current"]
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +139,7 @@ class Link:
                 self.history.change(record.id, state="FAILED", problem=str(error), ended=time.time())
                 continue
             place = Place(record.scene, record.matrix or IDENTITY, record.collection)
-            job = Job(record.id, spec, place, self._clock(), record.file, record.target, record.options)
+            job = Job(record.id, spec, place, self._clock(), record.file, record.target, options=record.options)
             self.jobs.add(job)
             self.history.change(record.id, owner=os.getpid())
             found.append(job)
@@ -161,7 +160,9 @@ class Link:
         self.connect()
         inputs = identities.with_words(identities.mine(), spec, inputs or {})
         options = kinds.noted(spec.kind, inputs, options or {})
-        job = Job(wire.client.new_job_id(), spec, place, self._clock(), filemark.current(), target, options)
+        job = Job(wire.client.new_job_id(), spec, place, self._clock(), filemark.current(), target, options=options,
+                  target_id=compat.session_id(bpy.data.objects.get(target)),
+                  selection=selection(bpy.context.view_layer))
         self.history.put(
             Record(
                 job.id, spec.kind, spec.to_map(), spec.title, connection.hub_key(), job.file, place.scene,

@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 
 from . import filemark, kinds, wire
-from .apply.placement import IDENTITY, Place
+from .apply.placement import IDENTITY, Place, selection
 from .history import Record
 from .jobs import Job
 from .link import Link
@@ -48,7 +48,7 @@ def bring(link: Link, job_id: str, place: Place | None = None) -> Job:
         return present
     spec = wire.specs.spec_from_map(record.kind, record.spec)
     job = Job(job_id, spec, place or _place(record), link._clock(), filemark.current(), record.target,
-              record.options)
+              options=record.options, selection=selection(bpy.context.view_layer))
     kept = link.results.load(job_id)
     if kept is None:
         link.fetch(job)

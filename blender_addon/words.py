@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import bpy
-
 from . import translations
 
 
@@ -17,7 +15,7 @@ def say(text: str, **values: Any) -> str:
     """
     if not values:
         return translations.sentence(text)
-    return bpy.app.translations.pgettext_iface(text).format(**values)
+    return translations.say(text).format(**values)
 
 
 def duration(seconds: float) -> str:

@@ -83,6 +83,7 @@ def deliver_avatar(delivery: Delivery) -> str:
     if motion is not None:
         action = actions.write(rig, name, bones_of(rig, skeleton, unit), motion, int(delivery.options.get("start", 1)))
         actions.remember(action, delivery)
+    placement.choose([item], delivery.selection)
     compat.undo_push(f"Maquette: {name}")
     return str(item.name)
 

@@ -42,8 +42,12 @@ def deliver(delivery: Delivery) -> str:
         made.matrix_world = place_of(delivery.target, delivery.options).transform
     elif not made.users_collection:
         placement.link(delivery.place, made)
+    placement.choose([made], delivery.selection)
     if item is not None and delivery.options.get("hide_original"):
-        item.hide_set(True)
+        if item.name in bpy.context.view_layer.objects:
+            item.hide_set(True)
+        else:  # its collection was excluded meanwhile, or another scene is shown
+            item.hide_viewport = True
         item.hide_render = True
     compat.undo_push(f"Maquette: {made.name}")
     return str(made.name)

@@ -119,6 +119,28 @@ def link(place: Place, item: Any) -> None:
     item.matrix_world = place.transform
 
 
+def selection(layer: Any) -> tuple[str, ...]:
+    """Names of what is selected."""
+    return tuple(sorted(item.name for item in layer.objects if item.select_get()))
+
+
+def choose(items: list[Any], before: tuple[str, ...] | None) -> None:
+    """Select new objects, the first as the active one, in place of what was selected when the button was pressed.
+
+    before: that; None leaves the selection alone, and so does an artist who has gone on to something else meanwhile.
+    """
+    layer = bpy.context.view_layer
+    active = layer.objects.active
+    elsewhere = any(item.name not in layer.objects or not item.visible_get() for item in items)
+    if before is None or elsewhere or selection(layer) != before or active is not None and active.mode != "OBJECT":
+        return
+    for item in layer.objects.selected:
+        item.select_set(False)
+    for item in items:
+        item.select_set(True)
+    layer.objects.active = items[0]
+
+
 def in_scene_units(vertices: np.ndarray, place: Place) -> np.ndarray:
     """Metres -> the units of the place's scene; vertices: (V, 3) float32. The same array where a unit is a metre."""
     scale = scene_of(place).unit_settings.scale_length

@@ -32,7 +32,7 @@ class Delivery:
     arrays: vertices, faces, uvs, edges, corner_edges as `MeshArrays` wants them; base_colour (n,) uint8, PNG bytes.
     report: JSON-able map; `material` may hold roughness and metallic, 0..1. target: name of the object to change, for
     kinds of work that change one. options: what was noted when the button was pressed, plain values. external_images:
-    save textures beside the .blend file.
+    save textures beside the .blend file. selection: what was selected then, see `placement.choose`.
     """
 
     job_id: str
@@ -44,6 +44,7 @@ class Delivery:
     target: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     external_images: bool = False
+    selection: tuple[str, ...] | None = None
 
 
 def deliver(delivery: Delivery) -> str:
@@ -57,6 +58,7 @@ def deliver(delivery: Delivery) -> str:
     item = build(delivery, name, preview=True)
     if not item.users_collection:
         placement.link(delivery.place, item)
+    placement.choose([item], delivery.selection)
     compat.undo_push(f"Maquette: {name}")
     return str(item.name)
 

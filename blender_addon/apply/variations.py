@@ -44,6 +44,7 @@ def deliver(delivery: Delivery) -> str:
         item.matrix_world = middle @ Matrix.Translation(((at - (len(made) - 1) / 2.0) * gap, 0.0, 0.0))
         item[SIBLINGS] = delivery.job_id
     preview.remove(delivery.job_id)
+    placement.choose(made, delivery.selection)
     compat.undo_push(f"Maquette: {len(made)} variations")
     return str(made[0].name)
 

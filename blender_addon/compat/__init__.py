@@ -34,6 +34,7 @@ from .system import (
     is_module,
     online_access,
     python_executable,
+    session_id,
     undo_push,
     user_folder,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "read_uvs",
     "redraw_panels",
     "redraw_status_bar",
+    "session_id",
     "set_engine",
     "shade_smooth",
     "show_image",

@@ -49,6 +49,11 @@ def undo_push(message: str) -> bool:
     return True
 
 
+def session_id(item: Any) -> int | None:
+    """A number that stays with a datablock when it is renamed, until the file is closed; None before 4.2."""
+    return getattr(item, "session_uid", None)
+
+
 def hands_full() -> bool:
     """Is something going on in a window that new data would disturb: an edit, sculpt or paint mode (their undo steps
     know nothing of other objects), something that is being dragged, a render?"""

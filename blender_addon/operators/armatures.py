@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Operators around skeletons and motions: markers to drag, bone maps, Actions as clips and as strips."""
 
+from typing import Any
+
 import bpy
 
 from .. import bonemaps, words
@@ -97,7 +99,7 @@ class MAQUETTE_OT_use_as_clip(OnAction, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context):
-        action = actions.current(armatures.chosen(context))
+        action: Any = actions.current(armatures.chosen(context))  # there is one, see `complaint`
         action[motion.CLIPS_PROPERTY] = not action.get(motion.CLIPS_PROPERTY, False)
         return {"FINISHED"}
 

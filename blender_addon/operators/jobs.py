@@ -17,7 +17,7 @@ class OfThisSession(OfJob):
 
     def execute(self, context):
         if link.current().jobs.get(self.job) is None:
-            self.report({"ERROR"}, words.say(f"This session has no job {self.job}"))
+            self.report({"ERROR"}, words.say(f"This session has no job {self.job}"))  # type: ignore[attr-defined]
             return {"CANCELLED"}
         self.act(link.current())
         return {"FINISHED"}

@@ -36,7 +36,10 @@ def draw_job(box, context, job) -> None:
     if not job.over:
         compat.progress_bar(column, job.fraction, words.progress(job))
     picture = thumbnails.icon(job.id, link.current().history.picture(job.id))
-    row = parts.beside_picture(box if picture else column, picture, PICTURE_SCALE).row(align=True)
+    beside = parts.beside_picture(box, picture, PICTURE_SCALE) if picture else column
+    if picture and job.text and job.state == "RUNNING":
+        beside.label(text=job.text, translate=False)
+    row = beside.row(align=True)
     if not job.over:
         if job.state == "PAUSED":
             row.operator("maquette.resume", text="", icon="PLAY").job = job.id

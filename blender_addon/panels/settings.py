@@ -44,12 +44,12 @@ def draw_prompt(layout, context, properties) -> None:
             row.prop(properties, "prompt", text="", icon="OUTLINER_OB_FONT")
             row.operator("maquette.prompt_block", text="", icon="TEXT")
             if len(properties.prompt) > 30:
-                parts.paragraph(layout, context, properties.prompt, indent=2)
+                parts.as_it_is(layout, context, properties.prompt, indent=2)
         else:
             row.template_ID(properties, "prompt_text", unlink="maquette.prompt_field")
             sentence = text.prompt_of(properties)
             if sentence:
-                parts.paragraph(layout, context, sentence, indent=2)
+                parts.as_it_is(layout, context, sentence, indent=2)
     spoken = identities.mine().spoken(text.prompt_of(properties))
     if spoken:
         said = words.say("Learned words: {words}", words=", ".join(one.word for one in spoken))
@@ -93,7 +93,7 @@ def draw_mask(layout, context, properties) -> None:
 
 def draw_picture(layout, context, properties) -> None:
     """The picture of a style, and how much it has to say where there is one."""
-    layout.label(text="Style")
+    layout.label(text=words.say("Style"), translate=False)
     layout.template_ID(properties, "picture", open="image.open")
     if properties.picture is not None:
         parts.form(layout).prop(properties, "style_scale")

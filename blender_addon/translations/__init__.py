@@ -24,8 +24,10 @@ FILES = {
     "zh_CN": "zh_HANS.po",  # its name before Blender 4.0
 }
 """Blender's name of a language -> the file of its sentences."""
-CONTEXTS = ("*", "Operator")
-"""Blender looks labels of operators up in a context of their own."""
+CONTEXT = "Maquette"
+"""Where our own words are looked up: Blender calls the feather of a mask what a bird has, in German."""
+CONTEXTS = (CONTEXT, "*", "Operator")
+"""The other two are for what takes no context: descriptions, and everything in old Blenders."""
 
 _NUMBERED = re.compile(r"\{(\d)\}")
 
@@ -44,12 +46,30 @@ def table() -> dict[str, dict[tuple[str, str], str]]:
     }
 
 
+def claim(cls: type) -> type:
+    """Have the label of a class and the names of its properties looked up among our own words; before it is registered.
+    """
+    if hasattr(cls, "bl_label"):
+        cls.bl_translation_context = CONTEXT  # type: ignore[attr-defined]
+    if "translation_context" in bpy.props.StringProperty.__doc__:  # 3.6
+        for base in cls.__mro__:
+            for one in vars(base).get("__annotations__", {}).values():
+                if hasattr(one, "keywords"):
+                    one.keywords.setdefault("translation_context", CONTEXT)
+    return cls
+
+
 def register(package: str) -> None:
     bpy.app.translations.register(package, table())
 
 
 def unregister(package: str) -> None:
     bpy.app.translations.unregister(package)
+
+
+def say(text: str) -> str:
+    """One of our own texts in the language of the interface."""
+    return bpy.app.translations.pgettext_iface(text, CONTEXT)
 
 
 @functools.lru_cache(maxsize=1)
@@ -66,7 +86,6 @@ def _forms() -> list[tuple[re.Pattern[str], str]]:
 
 def sentence(text: str) -> str:
     """A finished English sentence in the language of the interface; as it is where nobody has translated it."""
-    say = bpy.app.translations.pgettext_iface
     translated = say(text)
     if translated != text or not _speaks_another():
         return translated

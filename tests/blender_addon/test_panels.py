@@ -287,3 +287,40 @@ def test_the_preferences_are_drawn():
         addon_utils.disable("blender_addon", default_set=True)
     for part in ("<pairing>", "<source>", "[maquette.install]", "<cache_megabytes>", "[maquette.paste_pairing]"):
         assert part in recorder.written
+
+
+# --- text that fits ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", [
+    "Maquette does not know where its backend is installed.",
+    "退出当前模式或渲染结束后即可载入。不知道后端安装在哪里,请安装",
+    "Kopplungszeile des Studio-Hubs einfügen, oder Python auf eines setzen", "先验模型 (SD 1.5) 不知道这个词", "",
+])
+@pytest.mark.parametrize("room", [14, 24, 60])
+def test_lines_are_full_and_none_is_too_long(text, room):
+    def width(line: str) -> int:
+        return sum(2 if "\u2e80" <= letter <= "\uffef" else 1 for letter in line)
+
+    lines = panels.parts.wrapped(text, room)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(width(line) <= room + 2 for line in lines), "a comma may hang over"
+    for line, after in zip(lines, lines[1:], strict=False):
+        word = after[0] if "\u2e80" <= after[0] <= "\uffef" else after.split(" ")[0]
+        assert width(line) + 1 + width(word) > room or len(word) > room, "the next word would have fitted"
+
+
+def test_what_the_artist_wrote_is_not_translated(addon, monkeypatch):
+    monkeypatch.setattr(words.translations, "say", lambda text: f"translated {text}")
+    bpy.context.scene.maquette.prompt = "a red mushroom with white spots"
+    assert "translated a red mushroom" not in drawn()
+
+
+def test_what_runs_stands_first_and_ended_jobs_are_cleared_at_once(addon):
+    running = add_job("RUNNING")
+    ended = [add_job("DONE", object_name="Cube"), add_job("FAILED", error=wire.errors.Cancelled())]
+    text = drawn()
+    assert text.index("[maquette.pause]") < text.index("[maquette.forget]") and "[maquette.forget_ended]" in text
+    assert bpy.ops.maquette.forget_ended() == {"FINISHED"}
+    assert list(link.current().jobs) == [running] and all(one not in link.current().jobs for one in ended)
+    assert "[maquette.forget_ended]" not in drawn()

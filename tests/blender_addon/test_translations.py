@@ -90,7 +90,7 @@ def test_places_for_values_are_kept(language):
 @pytest.fixture
 def speaking_german(monkeypatch):
     monkeypatch.setattr(translations, "_speaks_another", lambda: True)
-    pgettext = type("T", (), {"pgettext_iface": staticmethod(lambda text: GERMAN.get(text, text))})
+    pgettext = type("T", (), {"pgettext_iface": staticmethod(lambda text, context: GERMAN.get(text, text))})
     monkeypatch.setattr(translations.bpy, "app", type("A", (), {"translations": pgettext}))
 
 
@@ -114,11 +114,14 @@ import bpy
 from blender_addon import translations, words
 found = {}
 translations.register("maquette")
+connect = translations.claim(type("Button", (), {"bl_label": "Connect"}))
 view = bpy.context.preferences.view
 for locale in [one for one in bpy.app.translations.locales if one in translations.FILES]:
     view.language = locale
     view.use_translate_interface = True
-    found[locale] = [words.say("Select Result"), words.say("{count} min ago", count=3), words.say("Cube has no faces")]
+    found[locale] = [words.say("Select Result"), words.say("{count} min ago", count=3), words.say("Cube has no faces"),
+                     words.say("History"),
+                     bpy.app.translations.pgettext(connect.bl_label, connect.bl_translation_context)]
 translations.unregister("maquette")
 found["after"] = words.say("Select Result")
 print("FOUND", json.dumps(found))
@@ -142,6 +145,7 @@ def test_a_program_shows_them():
         assert said == [
             texts["Select Result"], texts["{count} min ago"].format(count=3),
             texts["{0} has no faces"].replace("{0}", "Cube"),
+            texts["History"], texts["Connect"],  # which Blender itself calls otherwise
         ]
 
 
