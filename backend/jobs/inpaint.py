@@ -99,7 +99,8 @@ def _inpaint_mesh(
         given = read_inpaint(spec, context.inputs, notes)
     with watch.stage("read the prompt", spec.prompt):
         if engine != "classical":
-            voices = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec)
+            voices = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec,
+                                 paints=engine == "views")
     with watch.stage("paint", "making it anew") as tell:
         if voices is None:
             image, facts = continued(spec, given, rasteriser, context.device, tell, previews)

@@ -4,6 +4,7 @@ know about it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 
 from backend.identity.speaking import learned_words, silent, speaking
 from backend.identity.style import styled
+from backend.jobs.choir import show_picture
 from backend.jobs.context import JobContext
 from backend.jobs.guide import Voice
 from backend.jobs.memory import MemoryPlan
@@ -20,7 +22,10 @@ from backend.priors.base import Prior
 from backend.priors.embedded import EmbeddedPrior, sentence_encoder
 from backend.priors.known import in_known_words, nearest_known
 from backend.priors.known_models import Role
+from backend.priors.multiview import NovelViewPrior
 from backend.priors.prompts import PromptBook
+from backend.priors.several import BETWEEN, parts_of
+from protocol.errors import BadRequest
 from protocol.specs import GeneratingSpec
 
 
@@ -39,19 +44,22 @@ class Notes:
 
 def read_prompt(
     prompt: str, negative_prompt: str, prior: str, context: JobContext, notes: Notes,
-    spec: GeneratingSpec | None = None, plan: MemoryPlan | None = None,
+    spec: GeneratingSpec | None = None, plan: MemoryPlan | None = None, several: bool = False, paints: bool = False,
 ) -> tuple[Voice, Voice]:
     """The prior of each stage with the prompt read: (coarse, fine). They may be one and the same.
 
     They understand the learned words that came in with the job and keep to the style of its picture, as strongly as
-    `spec` says (as they are, without one). plan: how they are to share the device's memory.
+    `spec` says (as they are, without one). plan: how they are to share the device's memory. paints: they are to paint
+    a shape that stands, for which an embedded prior has a part of its own (which knows no learned words).
     """
-    broad = load_prior(prior, "coarse", context)
-    sharp = load_prior(prior, "fine", context)
+    roles: tuple[Role, Role] = ("coarse", "fine")
+    if paints and catalog.has_painter(prior) and not learned_words(context.inputs):
+        roles = ("paint", "paint")
+    broad, sharp = (load_prior(prior, role, context) for role in roles)
     for one in (broad, sharp):
         one.texts_apart = plan is not None and plan.texts_apart
         one.read_text_on(torch.device("cpu") if plan is not None and not plan.text_on_device else context.device)
-    broad, sharp = taught((broad, sharp), prior, prompt, negative_prompt, context, notes, spec)
+    broad, sharp = taught((broad, sharp), prior, prompt, negative_prompt, context, notes, spec, roles)
     texts = {True: (prompt, negative_prompt), False: (prompt, negative_prompt)}  # as the embedded prior reads, others
     if isinstance(broad, EmbeddedPrior):
         encoder = sentence_encoder(cache_folder())
@@ -67,15 +75,45 @@ def read_prompt(
             notes.add(known.sentence())
     first = Voice(broad, PromptBook(broad, *texts[isinstance(broad, EmbeddedPrior)]))
     second = first if sharp is broad else Voice(sharp, PromptBook(sharp, *texts[isinstance(sharp, EmbeddedPrior)]))
+    if several:
+        second_same = second is first and catalog.of_role(prior, "coarse") == catalog.of_role(prior, "fine")
+        first = accompanied(first, prior, "coarse", (prompt, negative_prompt), context, plan)
+        second = first if second_same else accompanied(second, prior, "fine", (prompt, negative_prompt), context, plan)
+    elif BETWEEN in prior:
+        notes.add(f"Of the priors in {prior!r} only the first is asked: painting follows one.")
     if plan is not None and not plan.keep_text:
-        broad.release_text()
-        sharp.release_text()
+        for voice in (first, second, *first.others, *second.others):
+            voice.prior.release_text()
     return first, second
+
+
+def accompanied(
+    voice: Voice, setting: str, role: Role, texts: tuple[str, str], context: JobContext, plan: MemoryPlan | None
+) -> Voice:
+    """The voice with those that the setting names beside it for this stage, as they were loaded, and their weights.
+
+    texts: prompt and negative prompt. Raises BadRequest where words that were learned or a style would reach only one.
+    """
+    lead, *others = parts_of(catalog.of_role(setting, role))
+    if not others:
+        return replace(voice, weight=lead.weight)
+    if learned_words(context.inputs) or "style_picture" in context.inputs:
+        raise BadRequest("Learned words and a picture of a style reach one prior, and `prior` names several.",
+                         path="prior", hint="Name one prior, or leave the words and the picture out.")
+    made = []
+    for one in others:
+        prior = load_prior(one.name, role, context)
+        prior.texts_apart = plan is not None and plan.texts_apart
+        prior.read_text_on(torch.device("cpu") if plan is not None and not plan.text_on_device else context.device)
+        # One that goes on from a picture reads no text: "" and anything else is all that it tells apart.
+        negative = "" if isinstance(prior, NovelViewPrior) else texts[1]
+        made.append(Voice(prior, PromptBook(prior, texts[0], negative), one.weight))
+    return replace(voice, weight=lead.weight, others=tuple(made))
 
 
 def taught(
     priors: tuple[Prior, Prior], setting: str, prompt: str, negative_prompt: str, context: JobContext, notes: Notes,
-    spec: GeneratingSpec | None = None,
+    spec: GeneratingSpec | None = None, roles: tuple[Role, Role] = ("coarse", "fine"),
 ) -> tuple[Prior, Prior]:
     """Both stages' priors with the learned words that the prompt says and in the style of the job's picture; one that
     serves both goes on doing so. Raises BadRequest for a word or a picture that a prior cannot take."""
@@ -83,7 +121,6 @@ def taught(
     for word in silent(words, prompt):
         notes.add(f"The prompt does not say the learned word {word!r}, so it has no effect.")
     made: list[Prior] = []
-    roles: tuple[Role, Role] = ("coarse", "fine")
     for prior, role in zip(priors, roles, strict=True):
         if made and prior is priors[0]:
             return made[0], made[0]
@@ -100,6 +137,7 @@ def load_prior(name: str, role: Role, context: JobContext) -> Prior:
     if key not in context.cache:
         context.cache[key] = catalog.load(name, role, context.device, cache_folder=cache_folder())
     prior: Prior = context.cache[key]
+    show_picture(prior, context.inputs)
     return catalog.for_stage(prior, role)
 
 

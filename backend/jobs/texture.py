@@ -55,7 +55,8 @@ def texture(spec: TextureSpec, context: JobContext) -> MeshResult:
     with watch.stage("read the mesh", "looking at the mesh and its UVs"):
         given = read_input(spec, context.inputs, preset.finish.texture, notes)
     with watch.stage("read the prompt", spec.prompt):
-        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec)
+        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec,
+                                   paints=spec.engine == "views")
     with watch.stage("paint", "painting it from all around") as tell:
         engine = by_views if spec.engine == "views" else by_distillation
         image, facts = engine(spec, preset, given, (broad, sharp), rasteriser, seed, tell, previews)

@@ -18,6 +18,7 @@ from backend.priors.flows import FLOWS, stage_size
 from backend.priors.hub_models import folder_of, is_hub_id
 from backend.priors.known_models import Role, suggestions
 from backend.priors.loading import CHOOSE, read_config, read_index
+from backend.priors.several import leader
 from backend.priors.unet_prior import best_dtype
 from protocol.errors import PriorNotFound
 
@@ -29,6 +30,11 @@ STABLE_DIFFUSION_CLASSES = ("StableDiffusionPipeline", "StableDiffusionImg2ImgPi
 
 
 def for_role(setting: str, role: Role) -> str:
+    """The prior that a stage asks; of several at once the one that leads."""
+    return leader(of_role(setting, role))
+
+
+def of_role(setting: str, role: Role) -> str:
     """The part of the setting `prior` that a stage reads: "A, B" means A for coarse and B for fine."""
     parts = [part.strip() for part in setting.split(",")]
     if len(parts) > 2:

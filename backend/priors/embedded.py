@@ -3,11 +3,14 @@
 
 `pixel` is an `IFPipeline` (32 x 32 RGBA), `latent` a `StableDiffusionPipeline` with a small VAE (128 x 128 RGBA). Both
 read text through MiniLM and are told camera and light as a class embedding, so one object has one front. They know a
-few dozen kinds of thing; `backend.priors.known` says which of those a prompt comes closest to.
+few dozen kinds of thing; `backend.priors.known` says which of those a prompt comes closest to. `painter` is a pixel
+prior that was taught together with a control network to paint given shapes, in pictures of 32 to 128 px.
 """
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -27,8 +30,9 @@ from backend.priors.views import VIEW_NUMBERS, ViewCondition
 from backend.transfer import sent
 from protocol.errors import BrokenWeights, PriorNotFound
 
-Part = Literal["pixel", "latent"]
+Part = Literal["pixel", "latent", "painter"]
 CLASS_NUMBERS = VIEW_NUMBERS + WIDTH
+WHOLE = 32  # pixels of the pictures of whole objects that pixel priors are taught on
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "embedded" / "weights"
 
 
@@ -40,6 +44,17 @@ class EmbeddedPrior(UNetPrior):
 
     def read_text_on(self, device: torch.device) -> None:
         """and stays where it is."""
+
+    paints = False
+    """Whether it is the painting prior, which draws pictures of several sizes."""
+
+    def at(self, size: int) -> EmbeddedPrior:
+        if not self.paints or size == self.traits.resolution:
+            return self
+        other = copy.copy(self)
+        other.codec = PixelCodec(size, self.codec.image_channels)
+        other.traits = replace(self.traits, resolution=size, latent_shape=other.codec.latent_shape)
+        return other
 
     def conditioning(self, x_t: Tensor, text: TextEmbedding, view: ViewCondition | None) -> dict[str, Any]:
         if view is None or text.pooled is None:
@@ -106,7 +121,7 @@ def load(
         scale = 2 ** (len(vae.config.block_out_channels) - 1)
         codec = LatentCodec(prepare(vae, device, vae_dtype(vae, device, dtype)), int(unet.config.sample_size) * scale)
     traits = PriorTraits(
-        name=f"embedded {'pixel' if vae is None else 'latent'}",
+        name=f"embedded {'latent' if vae is not None else 'painter' if codec.resolution > WHOLE else 'pixel'}",
         revision=weights_revision(folder, cache_folder),
         resolution=codec.resolution,
         channels="rgba" if codec.image_channels == 4 else "rgb",
@@ -119,4 +134,5 @@ def load(
     prior = EmbeddedPrior(traits, noise_from_scheduler(pipeline.scheduler, device), unet, codec, reader, pipeline)
     if (folder / FOLDER).is_dir():
         prior.control = load_control(folder / FOLDER, unet, device, dtype)
+        prior.paints = vae is None and codec.resolution > WHOLE
     return prior

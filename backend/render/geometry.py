@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from backend.geometry.regularisers import vertex_normals_of
-from backend.priors.control import Geometry
+from backend.priors.geometry import Geometry
 from backend.render.cameras import Cameras
 from backend.render.raster import Fragments, Rasteriser
 

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from backend.geometry.regularisers import vertex_normals_of
 from backend.priors.base import GREY
-from backend.priors.control import Geometry
+from backend.priors.geometry import Geometry
 from backend.render.cameras import Cameras
 from backend.render.geometry import geometry_of
 from backend.render.raster import Fragments, Rasteriser

@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 
 from backend.priors.base import Prior
-from backend.priors.control import Geometry
+from backend.priors.geometry import Geometry
 from backend.render.cameras import DEFAULT_DISTANCE, orbit_degrees
 from backend.texturing.canvas import Canvas
 

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from backend.embedded.geometry import CHANNELS
-from backend.priors import catalog, control
-from backend.priors.control import Geometry, controlled
+from backend.priors import catalog
+from backend.priors.control import controlled
+from backend.priors.geometry import FARTHEST, NEAREST, Geometry
 from backend.priors.loading import quiet
 from backend.priors.views import ViewCondition
 from protocol.errors import BrokenWeights, PriorNotFound
@@ -108,7 +109,7 @@ def test_pictures_are_in_the_manner_of_their_training() -> None:
     depth = scene.picture("depth")
     assert depth.shape == (3, 3, 16, 16) and float(depth[:, :, 0].abs().max()) == 0
     row = depth[0, 0, 8, 4:12]
-    assert float(row[-1]) == pytest.approx(control.NEAREST) and float(row[0]) == pytest.approx(control.FARTHEST)
+    assert float(row[-1]) == pytest.approx(NEAREST) and float(row[0]) == pytest.approx(FARTHEST)
     assert (row.diff() > 0).all()  # the right side is nearer
     normal = scene.picture("normal")[0, :, 8, 8]
     torch.testing.assert_close(normal, scene.normals[0, :, 8, 8] * torch.tensor([-0.5, 0.5, 0.5]) + 0.5)
