@@ -111,7 +111,9 @@ class Projector:
     def edges(self, pictures: Tensor) -> Tensor:
         """(B, 1, H, W) 1 beside depth edges, as far as the pixels of these pictures reach; in the depth pictures."""
         reach = max(1, round(0.75 * self.cameras.height / pictures.shape[-2]))
-        return functional.max_pool2d(self._edges[:, None].float(), 2 * reach + 1, 1, reach)
+        # The greatest of a square is the greatest of its columns' greatest: 25 times less work for small pictures.
+        columns = functional.max_pool2d(self._edges[:, None].float(), (2 * reach + 1, 1), 1, (reach, 0))
+        return functional.max_pool2d(columns, (1, 2 * reach + 1), 1, (0, reach))
 
     def facing(self) -> Tensor:
         """(B, N) the cosine at which each view sees each texel, 0 where it does not."""
