@@ -45,7 +45,8 @@ class Job:
 
     file: mark of the .blend file it belongs to. target: name of the object it works on, empty for none; target_id: its
     number in this session, see `compat.session_id`. selection: names of what was selected when it was asked for.
-    options: what its way into the scene needs to know, plain values. outcome: its result while that waits. epoch: the scene's, when the preview was last shown.
+    options: what its way into the scene needs to know, plain values. outcome: its result while that waits. epoch: the
+    scene's, when the preview was last shown.
     """
 
     id: str

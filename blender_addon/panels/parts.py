@@ -5,7 +5,7 @@ import unicodedata
 
 from .. import words
 
-PIXELS_A_LETTER = 6.8
+PIXELS_A_LETTER = 7.3
 """Width of a letter at a resolution scale of 1, a little generous, so that wrapped lines are not cut; a Chinese one
 counts as two."""
 

@@ -3,7 +3,7 @@
 
 import bpy
 
-from .. import declared, kinds
+from .. import declared, kinds, words
 from ..seeds import SEED_LIMIT
 
 # No `from __future__ import annotations` here: Blender reads the property annotations as values, not as text.
@@ -52,7 +52,8 @@ _kinds: list = []  # Blender keeps no reference to what a callback gives it
 
 def _offered(self, context):
     numbers = {one.kind: at for at, one in enumerate(kinds.KINDS)}  # what a file saves; the same in every version
-    _kinds[:] = [(one.kind, one.label, one.description, one.icon, numbers[one.kind]) for one in kinds.offered()]
+    _kinds[:] = [(one.kind, words.say(one.label), one.description, one.icon, numbers[one.kind])
+                 for one in kinds.offered()]
     return _kinds
 
 

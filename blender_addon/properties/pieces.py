@@ -30,7 +30,7 @@ SUBJECTS = (
 )
 
 LEARN_METHODS = (
-    ("lora", "Low-Rank", "Changes the image model a little for this word: closer, and a larger file"),
+    ("lora", "LoRA", "Changes the image model a little for this word: closer, and a larger file"),
     ("textual_inversion", "New Word", "Finds a new word for the image model, which stays as it is"),
 )
 
