@@ -300,19 +300,25 @@ class Mixture:
         self.parts = parts
 
     def __call__(
-        self, images: list[Tensor], view: ViewCondition | None = None, *, t_min: float = 0.02, t_max: float = 0.98
+        self,
+        images: list[Tensor],
+        view: ViewCondition | None = None,
+        *,
+        t_min: float = 0.02,
+        t_max: float = 0.98,
+        part: Part | None = None,
     ) -> list[Distilled]:
         """One result a part with a weight above 0, its loss multiplied by the weight; add the losses.
 
         Args:
             images: one batch a part, packed for its prior (channels and sizes differ).
-            t_min, t_max: as for `ScoreDistillation`.
+            t_min, t_max, part: as for `ScoreDistillation`.
         """
         if len(images) != len(self.parts):
             raise ValueError(f"{len(self.parts)} parts need as many batches of images, got {len(images)}")
         results = []
-        for (part, share), batch in zip(self.parts, images, strict=True):
+        for (distillation, share), batch in zip(self.parts, images, strict=True):
             if share != 0:
-                one = part(batch, view, t_min=t_min, t_max=t_max)
+                one = distillation(batch, view, t_min=t_min, t_max=t_max, part=part)
                 results.append(Distilled(one.loss * share, one.t, one.x0, one.gradient_norm, one.finite))
         return results

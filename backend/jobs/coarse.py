@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from backend.distillation.ranks import ALONE, Ranks
 from backend.fields.occupancy import OccupancyConfig, OccupancyGrid
 from backend.fields.radiance import RadianceConfig, RadianceField
-from backend.jobs.guide import Guide, Learner, Opinion, Seen
+from backend.jobs.choir import guide_of
+from backend.jobs.guide import Learner, Opinion, Seen, Voice
 from backend.jobs.presets import Coarse, HashGridSize
 from backend.jobs.stage import Stage
 from backend.jobs.views import sample_cameras, sample_shading
@@ -33,15 +34,18 @@ def hash_grid_config(size: HashGridSize) -> HashGridConfig:
 
 
 class CoarseStage(Stage[Opinion]):
-    """A radiance field under optimisation; `advance` answers with the opinion of the prior that was followed."""
+    """A radiance field under optimisation; `advance` answers with the opinion of the prior that was followed.
+
+    voice: the prior and its prompt with all that speak beside it.
+    """
 
     def __init__(
         self, settings: Coarse, prior: Prior, book: PromptBook, device: torch.device, seed: int, ranks: Ranks = ALONE,
-        turns: int = 1,
+        turns: int = 1, voice: Voice | None = None,
     ):
         self.settings = settings
         generator = torch.Generator().manual_seed(seed)
-        self.guide = Guide(prior, book, settings.guidance, generator, ranks)
+        self.guide = guide_of(voice or Voice(prior, book), settings.guidance, generator, ranks)
         config = RadianceConfig(hash_grid_config(settings.grid), settings.grid.hidden, blob_scale=settings.blob)
         self.field = RadianceField(config, generator).to(device)
         self.occupancy = OccupancyGrid(OccupancyConfig(resolution=settings.occupancy)).to(device)
@@ -50,7 +54,7 @@ class CoarseStage(Stage[Opinion]):
                          ranks, turns=turns)
 
     def learners(self) -> dict[str, Learner]:
-        return {} if self.guide.learner is None else {"guide": self.guide.learner}
+        return self.guide.learners("guide")
 
     def prepare(self) -> None:
         if self.step % self.settings.occupancy_every == 0:
@@ -61,7 +65,7 @@ class CoarseStage(Stage[Opinion]):
         settings, share = self.settings, self.share
         cameras = sample_cameras(settings.camera, settings.views, settings.pixels, self.generator)
         shading = sample_shading(settings.light, share, cameras, self.guide.prior.traits.knows_light, self.generator)
-        part = self.part(settings.views, self.guide.prior.traits.views_together)
+        part = self.part(settings.views, self.guide.views_together)
         if not part.is_whole:  # all ranks drew the same views; each looks through some of them
             cameras = cameras[part.slice]
             shading = None if shading is None else (shading[0][part.slice], shading[1])

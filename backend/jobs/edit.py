@@ -25,6 +25,7 @@ from backend.geometry.mesh import Mesh
 from backend.geometry.solid import Solid
 from backend.jobs import memory, presets
 from backend.jobs.carry_over import carry_over
+from backend.jobs.choir import guide_of
 from backend.jobs.coarse import CoarseStage, hash_grid_config
 from backend.jobs.context import JobContext
 from backend.jobs.edit_input import EditInput, read_edit
@@ -41,7 +42,7 @@ from backend.jobs.edit_stage import (
 )
 from backend.jobs.fine import FineStage
 from backend.jobs.finish import Asset, arrays_at, finish, portrait
-from backend.jobs.guide import Guide, Voice
+from backend.jobs.guide import Voice
 from backend.jobs.keeper import Keeper
 from backend.jobs.paint import repaint
 from backend.jobs.presets import Preset
@@ -81,7 +82,8 @@ def edit(spec: EditSpec, context: JobContext) -> MeshResult:
         given = read_edit(context.inputs, notes)
     previews = Previews(context, preset.preview_every, 1.0, given.frame.back)
     with watch.stage("read the prompt", spec.prompt):
-        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec, plan)
+        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec, plan,
+                                   several=spec.reshape > 0)
     work = _Work(spec, preset, plan, seed, context, watch, notes, previews, rasteriser, broad, sharp, given)
     asset, vertices, facts = work.retexture() if spec.reshape == 0 else work.reshape(saved)
     with watch.stage("deliver", "taking its picture"):
@@ -95,8 +97,8 @@ def edit(spec: EditSpec, context: JobContext) -> MeshResult:
         "reshape": spec.reshape,
         "strength": spec.strength,
         "settings": presets.as_map(preset),
-        "prior": {"coarse": broad.prior.traits.name, "fine": sharp.prior.traits.name},
-        "prior_revision": {"coarse": broad.prior.traits.revision, "fine": sharp.prior.traits.revision},
+        "prior": {"coarse": broad.name, "fine": sharp.name},
+        "prior_revision": {"coarse": broad.revision, "fine": sharp.revision},
         "versions": versions(),
         "device": str(context.device),
         "stages": [record.to_map() for record in watch.records],
@@ -200,7 +202,7 @@ class _Work:
         """A coarse stage whose field begins as the mesh; one that resumes takes its field from the checkpoint."""
         settings = coarse_settings(self.preset.coarse, self.preset.edit)
         stage = CoarseStage(settings, self.broad.prior, self.broad.book, self.context.device, self.seed,
-                            turns=self.plan.coarse_turns)
+                            turns=self.plan.coarse_turns, voice=self.broad)
         if not resumed:
             generator = torch.Generator().manual_seed(self.seed)
             take_on_shape(stage.field, self._asked(solid), points, colours, self.preset.edit.begin_steps, generator,
@@ -211,8 +213,8 @@ class _Work:
         generator = torch.Generator().manual_seed(self.seed + 1)
         noise = 1.0 if leash is None else leash.noise
         settings = fine_settings(self.preset.fine, self.preset.edit, noise)
-        sharp = Guide(self.sharp.prior, self.sharp.book, settings.guidance, generator)
-        broad = Guide(self.broad.prior, self.broad.book, calmer(self.preset.coarse.guidance, noise), generator)
+        sharp = guide_of(self.sharp, settings.guidance, generator)
+        broad = guide_of(self.broad, calmer(self.preset.coarse.guidance, noise), generator)
         if leash is None:
             return FineStage(settings, surface, texture, sharp, broad, self.rasteriser, self.seed + 2,
                              turns=self.plan.fine_turns)

@@ -17,7 +17,7 @@ from backend.distillation.ranks import ALONE, Part, Ranks
 from backend.fields.tetrahedral_sdf import TetrahedralSDF
 from backend.fields.texture import TextureField
 from backend.geometry.regularisers import face_pairs, laplacian, normal_consistency, vertex_normals_of
-from backend.jobs.guide import Guide, Learner, Opinion, Seen, fit
+from backend.jobs.guide import Guide, Learner, Opinion, Seen
 from backend.jobs.presets import Fine
 from backend.jobs.stage import Stage
 from backend.jobs.views import sample_cameras, sample_shading
@@ -63,7 +63,7 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
 
     def learners(self) -> dict[str, Learner]:
         guides = {"fine": self.fine, "coarse": self.coarse}
-        return {key: guide.learner for key, guide in guides.items() if guide.learner is not None}
+        return {name: one for key, guide in guides.items() for name, one in guide.learners(key).items()}
 
     @property
     def at_rest(self) -> bool:
@@ -96,7 +96,7 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
             guidance, answer = opinion.loss, (standing.guide, opinion)
         else:
             assert standing.target is not None
-            guidance = fit(images, standing.target)
+            guidance = standing.guide.fit(images, standing.target)
             self._standing[self.turn] = standing.used()
         return standing.part.weigh(guidance + calm), answer
 
@@ -106,7 +106,7 @@ class FineStage(Stage["tuple[Guide, Opinion] | None"]):
         guide = self.coarse if whole else self.fine
         cameras = sample_cameras(settings.camera, settings.views, settings.pixels, self.generator)
         shading = sample_shading(settings.light, self.share, cameras, guide.prior.traits.knows_light, self.generator)
-        part = self.part(settings.views, guide.prior.traits.views_together)
+        part = self.part(settings.views, guide.views_together)
         if not part.is_whole:
             cameras = cameras[part.slice]
             shading = None if shading is None else (shading[0][part.slice], shading[1])

@@ -8,6 +8,7 @@ render the way the prior is told it was shaded, and chooses the background for p
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from backend.jobs.presets import Guidance, LightRange
 from backend.priors.base import GREY, Prior
 from backend.priors.network_prior import NetworkPrior
 from backend.priors.prompts import PromptBook
+from backend.priors.several import BEFORE_WEIGHT, BETWEEN
 from backend.priors.views import ViewCondition
 from backend.render.cameras import Cameras
 from backend.render.lighting import shade
@@ -53,10 +55,27 @@ class Opinion:
 
 @dataclass(frozen=True)
 class Voice:
-    """A prior with the prompt in its own language."""
+    """A prior with the prompt in its own language. others: who speak with it, and weight: how much it has to say among
+    them (`backend.jobs.choir`)."""
 
     prior: Prior
     book: PromptBook
+    weight: float = 1.0
+    others: tuple[Voice, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """For reports: of all that speak, with their weights."""
+        return self._of_all(lambda prior: prior.traits.name)
+
+    @property
+    def revision(self) -> str:
+        return self._of_all(lambda prior: prior.traits.revision)
+
+    def _of_all(self, say: Callable[[Prior], str]) -> str:
+        if not self.others:
+            return say(self.prior)
+        return BETWEEN.join(f"{say(one.prior)}{BEFORE_WEIGHT}{one.weight:g}" for one in (self, *self.others))
 
 
 class Guide:
@@ -87,6 +106,29 @@ class Guide:
             self.learner = Learner(prior, book, settings.student_rate, ranks)
             self.distillation = VariationalDistillation(asking, self.learner.student, how, generator)
 
+    @property
+    def views_together(self) -> int:
+        """Views must come in groups of this many."""
+        return self.prior.traits.views_together
+
+    def learners(self, name: str) -> dict[str, Learner]:
+        """What learns beside the scene, for a stage's state."""
+        return {} if self.learner is None else {name: self.learner}
+
+    def times(self, share: float) -> tuple[float, float]:
+        """Noise levels at `share` (0..1) of the stage, as shares of the prior's time steps."""
+        return self.settings.t_min, max(self.settings.t_max.at(share), self.settings.t_min + 0.01)
+
+    def learn(self, images: Tensor, view: ViewCondition, part: Part | None) -> None:
+        """A step of the student, where there is one, on the renders that were judged."""
+        if self.learner is not None:
+            assert isinstance(self.distillation, VariationalDistillation)
+            self.learner.step(self.distillation, images, view, part)
+
+    def fit(self, images: Tensor, target: Tensor) -> Tensor:
+        """How far renders are from an earlier opinion's target."""
+        return fit(images, target)
+
     def light(self, seen: Seen, cameras: Cameras, light: LightRange, shading: tuple[Tensor, bool] | None) -> Seen:
         """The render as it looks under this step's light, or as it is."""
         if shading is None or seen.normal is None:
@@ -115,15 +157,13 @@ class Guide:
 
         part: which views of the step's batch these are, when several ranks share it.
         """
-        t_max = max(self.settings.t_max.at(share), self.settings.t_min + 0.01)
+        t_min, t_max = self.times(share)
         if self.settings.form != "target":
-            result = self.distillation(images, view, t_min=self.settings.t_min, t_max=t_max, part=part)
-            if self.learner is not None:
-                assert isinstance(self.distillation, VariationalDistillation)
-                self.learner.step(self.distillation, images, view, part)
+            result = self.distillation(images, view, t_min=t_min, t_max=t_max, part=part)
+            self.learn(images, view, part)
             return Opinion(result.loss, result.x0[:1])
         target = self.distillation.target(
-            images.detach(), view, steps=self.settings.target_steps, t_min=self.settings.t_min, t_max=t_max, part=part
+            images.detach(), view, steps=self.settings.target_steps, t_min=t_min, t_max=t_max, part=part
         )
         return Opinion(fit(images, target.images), target.x0[:1], target.images)
 

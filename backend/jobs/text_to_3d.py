@@ -12,11 +12,12 @@ import torch
 from backend.fields.texture import TextureField
 from backend.jobs import memory, presets
 from backend.jobs.carry_over import CarriedOver, carry_over
+from backend.jobs.choir import guide_of
 from backend.jobs.coarse import CoarseStage, run_coarse
 from backend.jobs.context import JobContext
 from backend.jobs.fine import FineStage
 from backend.jobs.finish import Asset, arrays_of, finish, portrait
-from backend.jobs.guide import Guide, Opinion, Voice, check_form
+from backend.jobs.guide import Opinion, Voice, check_form
 from backend.jobs.keeper import Keeper
 from backend.jobs.paint import repaint
 from backend.jobs.presets import Preset
@@ -46,12 +47,14 @@ def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
     rasteriser = choose_rasteriser(context.device)
 
     with watch.stage("read the prompt", spec.prompt):
-        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec, plan)
+        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec, plan,
+                                   several=True)
         for voice, guidance in ((broad, preset.coarse.guidance), (sharp, preset.fine.guidance)):
-            check_form(voice.prior, guidance)
+            for one in (voice, *voice.others):
+                check_form(one.prior, guidance)
     with watch.stage("coarse", "finding the shape") as tell:
         stage = CoarseStage(preset.coarse, broad.prior, broad.book, context.device, seed, context.ranks,
-                            plan.coarse_turns)
+                            plan.coarse_turns, broad)
         optimise_coarse(stage, saved, tell, previews, keeper)
     with watch.stage("carry over", "from fog to surface"):
         carried = carry_over(stage, preset.fine.tetrahedra, rasteriser)
@@ -107,8 +110,8 @@ def make_fine_stage(
         preset.fine,
         carried.surface,
         TextureField.inherit(coarse.field),
-        Guide(sharp.prior, sharp.book, preset.fine.guidance, generator, coarse.ranks),
-        Guide(broad.prior, broad.book, preset.coarse.guidance, generator, coarse.ranks),
+        guide_of(sharp, preset.fine.guidance, generator, coarse.ranks),
+        guide_of(broad, preset.coarse.guidance, generator, coarse.ranks),
         rasteriser,
         seed + 2,
         coarse.ranks,
@@ -162,8 +165,8 @@ def make_report(
         "preset": preset.name,
         "effort": spec.effort,
         "settings": presets.as_map(preset),
-        "prior": {"coarse": broad.prior.traits.name, "fine": sharp.prior.traits.name},
-        "prior_revision": {"coarse": broad.prior.traits.revision, "fine": sharp.prior.traits.revision},
+        "prior": {"coarse": broad.name, "fine": sharp.name},
+        "prior_revision": {"coarse": broad.revision, "fine": sharp.revision},
         "versions": versions(),
         "device": str(broad.prior.device),
         "ranks": stages[0].ranks.world,

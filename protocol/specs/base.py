@@ -160,4 +160,7 @@ GUIDES = (
 """What may go in beside any prompt: words that a learn job has learned (safetensors files), and a picture (PNG or JPEG)
 for priors that take the style of one."""
 
+SEEN = Input("picture", ("|u1",), (None,), required=False, maximum=MAX_STYLE_BYTES)
+"""The thing itself, from its front (PNG or JPEG), for priors that know how it looks from elsewhere."""
+
 S = TypeVar("S", bound=Spec)

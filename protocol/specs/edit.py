@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .. import checks
-from .base import GUIDES, GeneratingSpec, Input
+from .base import GUIDES, SEEN, GeneratingSpec, Input
 from .texture import MAX_PICTURE_BYTES
 
 
@@ -23,7 +23,7 @@ class EditSpec(GeneratingSpec):
 
     Inputs: the mesh in the object's frame (Z up, front towards -Y), closed or not: vertices, faces, and where there are
     any uvs (one per face corner, v up) with base_colour, a PNG or JPEG file on them; and `base.GUIDES`, learned words
-    and a picture of a style. The result stands where the mesh stood, in its size and turned as it was.
+    and a picture of a style; and `base.SEEN`. The result stands where the mesh stood, in its size and turned as it was.
 
     Raises BadRequest (or TooLarge) naming the field.
     """
@@ -36,6 +36,7 @@ class EditSpec(GeneratingSpec):
         Input("uvs", ("<f4",), (None, 2), required=False),
         Input("base_colour", ("|u1",), (None,), required=False, maximum=MAX_PICTURE_BYTES),
         *GUIDES,
+        SEEN,
     )
 
     prompt: str

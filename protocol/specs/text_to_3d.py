@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .. import checks
-from .base import GUIDES, GeneratingSpec, Input
+from .base import GUIDES, SEEN, GeneratingSpec, Input
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,14 @@ class TextTo3DSpec(GeneratingSpec):
     name: name of the object in the scene, at most 63 characters, empty for one made from the prompt. gpus: 1 to 16,
     devices of one machine that share the work; the result is the same but for rounding.
 
-    Inputs, all optional: `base.GUIDES`, learned words and a picture of a style.
+    Inputs, all optional: `base.GUIDES`, learned words and a picture of a style; and `picture` (|u1 PNG or JPEG), the
+    thing seen from its front, for a prior that goes on from one.
 
     Raises BadRequest (or TooLarge) naming the field.
     """
 
     kind: ClassVar[str] = "text_to_3d"
-    INPUTS: ClassVar[tuple[Input, ...]] = GUIDES
+    INPUTS: ClassVar[tuple[Input, ...]] = (*GUIDES, SEEN)
 
     prompt: str
     negative_prompt: str = ""
