@@ -8,6 +8,7 @@ anybody hears of it; when the disk is full nothing has happened, and the caller'
 from __future__ import annotations
 
 import heapq
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +33,10 @@ from protocol.specs import spec_from_map
 from protocol.worker_messages import WorkerEphemeral
 
 INPUT_SECONDS = 86400.0  # that a job waits for inputs which do not come
+TOLD = (states.LEASED, states.PAUSED, states.RETRY_WAIT, *states.FINAL)
+"""What the log tells of a job: who reads it wants to see what ran where and how it ended, not every step."""
+
+log = logging.getLogger("maquette.hub")
 
 
 class Desk:
@@ -91,6 +96,7 @@ class Desk:
         )
         row = self.store.job(job)
         if new:
+            log.info("job %s of %s: submitted, %s", row.id, row.user, row.kind)
             self._enter(row)
         return row
 
@@ -135,6 +141,8 @@ class Desk:
                     devices=devices_of(job),
                 )
                 self._file(job)
+                if life.state in TOLD and life.state != before.state:
+                    _tell(job, action)
         for action in actions:
             if isinstance(action, WaitThenRetry):
                 self._later(action.seconds, job.id, RetryDue())
@@ -219,6 +227,14 @@ class _Timer:
     due: float
     job: str = field(compare=False)
     event: JobEvent = field(compare=False)
+
+
+def _tell(job: JobRow, what: states.Record) -> None:
+    """A line of the hub's log. Titles stay out of it: they are the users' words."""
+    state = job.life.state
+    where = f" to {job.life.worker}" if state == states.LEASED else ""
+    why = " ".join((what.error.message if what.error is not None else what.text).split())  # one job, one line
+    log.info("job %s of %s: %s%s%s", job.id, job.user, state.lower().replace("_", " "), where, why and f": {why}")
 
 
 def devices_of(job: JobRow) -> int:

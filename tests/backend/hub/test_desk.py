@@ -107,6 +107,20 @@ def test_pause_and_continue(office):
     ]
 
 
+def test_the_log_tells_what_ran_where_and_how_it_ended(office, caplog):
+    caplog.set_level("INFO", "maquette.hub")
+    job = office.submit()
+    office.run("gpu0")
+    office.apply(job, Failure(WorkerCrashed("It ended\nby signal 9.")))
+    office.apply(job, CancelAsked())
+    told = [one.getMessage() for one in caplog.records]
+    assert told == [
+        f"job {job} of ann: submitted, text_to_3d", f"job {job} of ann: leased to gpu0",
+        f"job {job} of ann: retry wait: It ended by signal 9.", f"job {job} of ann: cancelled: The job was cancelled.",
+    ]
+    assert not any("a chair" in one for one in told)  # prompts are nobody's business
+
+
 def test_own_order_and_classes(office):
     jobs = [office.submit() for _ in range(4)]
     move = office.desk.move
