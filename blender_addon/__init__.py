@@ -33,6 +33,10 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *SCRIPTING})  # so that a console's completion finds them
+
+
 def _classes():  # type: ignore[no-untyped-def]
     from . import operators, panels, preferences, properties
 

@@ -113,3 +113,8 @@ def test_a_hub_that_ends_at_once_is_reported_with_its_last_words(tmp_path):
             time.sleep(0.01)
     hub.stop()
     assert not hub.alive()
+
+
+def test_what_scripts_find_is_listed():
+    assert set(blender_addon.SCRIPTING) <= set(dir(blender_addon))  # what a console completes
+    assert all(callable(getattr(blender_addon, name)) for name in blender_addon.SCRIPTING)
