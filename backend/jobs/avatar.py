@@ -229,7 +229,7 @@ def finish_figure(
     tell(0.3, "cleaning the surface")
     cleaned, report = clean(raw, smoothing=SMOOTHING)
     if report.parts_dropped:
-        warn(f"{report.parts_dropped} loose parts were too small to keep.")
+        warn(f"Loose parts too small to keep: {report.parts_dropped}.")
     lens = Magnifier(*solid.head, HEAD_FACTOR)
     large = Mesh(lens.grow(cleaned.vertices), cleaned.faces)
     tell(0.4, "simplifying")

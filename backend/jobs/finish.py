@@ -59,7 +59,7 @@ def finish(
     tell(0.05, "cleaning the surface")
     cleaned, report = clean(raw, smoothing=SMOOTHING)
     if report.parts_dropped:
-        warn(f"{report.parts_dropped} loose parts were too small to keep.")
+        warn(f"Loose parts too small to keep: {report.parts_dropped}.")
     tell(0.15, "simplifying")
     mesh = simplify(cleaned, settings.faces) if len(cleaned.faces) > settings.faces else cleaned
     tell(0.35, "unwrapping")
