@@ -22,6 +22,7 @@ import click
 from backend.cli import blends
 from backend.cli.generate import absolute_prior, write_files
 from backend.cli.inputs import load_inputs, load_stage
+from backend.cli.options import any_hub_options
 from backend.cli.private_hub import any_hub
 from backend.cli.status import span
 from protocol.batch import ledger, manifest, runner
@@ -44,11 +45,7 @@ from protocol.updates import JobProgress, JobWarning, Result
 @click.option("--dry-run", is_flag=True, help="Show what would be done.")
 @click.option("--blender", default="", metavar="PROGRAM", help="The Blender that writes .blend files. "
               "Default: Blender's module in this environment.")
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
-              help="Data folder of the hub to use when one runs there.")
-@click.option("--alone", is_flag=True, help="Start a private hub even if one runs.")
-@click.option("--hub", type=click.Path(path_type=Path, dir_okay=False), default=None,
-              help="File with the pairing string of a studio's hub (mode 0600), to use that one.")
+@any_hub_options
 def batch(file: Path, out: Path | None, state: Path | None, settings: tuple[str, ...], limit: int, only_failed: bool,
           dry_run: bool, blender: str, data: Path | None, alone: bool, hub: Path | None) -> None:
     """Run all jobs of FILE (.yaml, .json or .csv); started again, it goes on where it was.

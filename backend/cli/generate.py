@@ -14,6 +14,7 @@ from typing import Any
 import click
 import numpy as np
 
+from backend.cli.options import one_job_options
 from backend.cli.private_hub import any_hub, leave
 from protocol.client import Client
 from protocol.errors import OutOfSpace
@@ -36,15 +37,7 @@ PATIENCE_AFTER_CANCEL = 20.0  # the hub kills a worker that does not stop within
 @click.option("--effort", type=float, default=1.0, show_default=True, help="Multiplies the preset's steps.")
 @click.option("--count", type=click.IntRange(1, 8), default=1, show_default=True,
               help="How many, from this seed on upwards; each in a folder of its own.")
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
-              help="Data folder of the hub to use when one runs there.")
-@click.option("--alone", is_flag=True, help="Start a private hub even if one runs.")
-@click.option("--hub", type=click.Path(path_type=Path, dir_okay=False), default=None,
-              help="File with the pairing string of a studio's hub (mode 0600), to use that one.")
-@click.option("--timeout", type=click.FloatRange(min=0.0, min_open=True), default=None,
-              help="Give up (and cancel) after so many seconds.")
-@click.option("--detach", is_flag=True, help="Leave it to a hub that runs, print the job's id and end; "
-              "`maquette job fetch` gets the result.")
+@one_job_options
 def generate(prompt: str, out: Path | None, seed: int | None, preset: str, prior: str, negative_prompt: str,
              size: float, texture: int, effort: float, count: int, data: Path | None, alone: bool, hub: Path | None,
              timeout: float | None, detach: bool) -> None:

@@ -15,12 +15,13 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from backend.cli.ask import Talk, talk_with
 from backend.cli.generate import write_files
+from backend.cli.options import existing_hub_options
 from backend.cli.private_hub import existing_hub
 from backend.cli.status import span
 from protocol.errors import BadRequest, MaquetteError, UnknownJob
@@ -43,18 +44,9 @@ from protocol.messages import (
 )
 from protocol.updates import JobProgress, Update
 
-F = TypeVar("F", bound=Callable[..., Any])
 PAGE = 100
 LOOK_BACK = 2000  # own jobs that are searched for an id's first digits
 SHORTEST = 4
-
-
-def hub_options(command: F) -> F:
-    """Which hub is meant."""
-    command = click.option("--hub", type=click.Path(path_type=Path, dir_okay=False), default=None,
-                           help="File with the pairing string of a studio's hub (mode 0600), to use that one.")(command)
-    return click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
-                        help="Data folder of the hub of this machine.")(command)
 
 
 @click.group()
@@ -66,7 +58,7 @@ def job() -> None:
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many, newest first.")
 @click.option("--open", "open_only", is_flag=True, help="Only what has not ended.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
-@hub_options
+@existing_hub_options
 def show_list(limit: int, open_only: bool, as_json: bool, data: Path | None, hub: Path | None) -> None:
     """List your own jobs. `maquette status` shows everybody's that have not ended."""
     with _talk(data, hub) as talk:
@@ -82,7 +74,7 @@ def show_list(limit: int, open_only: bool, as_json: bool, data: Path | None, hub
 @job.command()
 @click.argument("job", metavar="JOB")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-@hub_options
+@existing_hub_options
 def show(job: str, as_json: bool, data: Path | None, hub: Path | None) -> None:
     """Show how JOB stands and everything that happened to it."""
     with _talk(data, hub) as talk:
@@ -103,14 +95,14 @@ def show(job: str, as_json: bool, data: Path | None, hub: Path | None) -> None:
                f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(summary.created))}")
     for one in events:
         what = "warning" if one.kind == "warning" else _words(one.state)
-        text = ". ".join(filter(None, (one.text, *((one.error.message, one.error.hint) if one.error else ()))))
+        text = " ".join(filter(None, (one.text, *((one.error.message, one.error.hint) if one.error else ()))))
         click.echo(f"  {what:<12} attempt {one.attempt}  {text}".rstrip())
 
 
 @job.command()
 @click.argument("jobs", metavar="JOB...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All of yours that have not ended.")
-@hub_options
+@existing_hub_options
 def cancel(jobs: tuple[str, ...], everything: bool, data: Path | None, hub: Path | None) -> None:
     """End jobs; what they made so far is dropped."""
     if bool(jobs) == everything:
@@ -124,7 +116,7 @@ def cancel(jobs: tuple[str, ...], everything: bool, data: Path | None, hub: Path
 
 @job.command()
 @click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
-@hub_options
+@existing_hub_options
 def pause(jobs: tuple[str, ...], data: Path | None, hub: Path | None) -> None:
     """Let jobs rest: they keep what they have done and free their devices."""
     with _talk(data, hub) as talk:
@@ -133,7 +125,7 @@ def pause(jobs: tuple[str, ...], data: Path | None, hub: Path | None) -> None:
 
 @job.command(name="continue")
 @click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
-@hub_options
+@existing_hub_options
 def go_on(jobs: tuple[str, ...], data: Path | None, hub: Path | None) -> None:
     """Let paused jobs go on; they wait their turn again."""
     with _talk(data, hub) as talk:
@@ -146,7 +138,7 @@ def go_on(jobs: tuple[str, ...], data: Path | None, hub: Path | None) -> None:
 @click.option("--last", "place", flag_value="last", help="Behind them.")
 @click.option("--priority", type=click.Choice(PRIORITIES), default=None,
               help="Another class; the first comes before the others, and takes a lead.")
-@hub_options
+@existing_hub_options
 def move(jobs: tuple[str, ...], place: str | None, priority: str | None, data: Path | None, hub: Path | None) -> None:
     """Give waiting jobs another place in the queue."""
     if not place and not priority:
@@ -159,7 +151,7 @@ def move(jobs: tuple[str, ...], place: str | None, priority: str | None, data: P
 @click.argument("job", metavar="JOB")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the files.")
 @click.option("--wait", is_flag=True, help="Wait until it has ended; Ctrl-C ends the waiting, not the job.")
-@hub_options
+@existing_hub_options
 def fetch(job: str, out: Path, wait: bool, data: Path | None, hub: Path | None) -> None:
     """Write what JOB made into a folder, wherever it was submitted. Exit code 1 when it failed, 130 when cancelled."""
     with _talk(data, hub) as talk:

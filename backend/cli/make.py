@@ -17,6 +17,7 @@ import click
 from backend.cli import blends
 from backend.cli.generate import absolute_prior, follow, write_files
 from backend.cli.inputs import load_inputs, load_stage
+from backend.cli.options import one_job_options
 from backend.cli.private_hub import any_hub, leave
 from protocol.batch import inputs, manifest
 from protocol.specs import KINDS, Spec
@@ -34,15 +35,7 @@ FILES = {"mesh": "a .glb, .obj, .ply or .stl file", "skeleton": "the arrays.npz 
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=None, help="Folder for the files.")
 @click.option("--blend", is_flag=True, help="Write scene.blend too: what the add-on would have in the scene.")
 @click.option("--explain", is_flag=True, help="Show the settings and inputs of this kind, and end.")
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None,
-              help="Data folder of the hub to use when one runs there.")
-@click.option("--alone", is_flag=True, help="Start a private hub even if one runs.")
-@click.option("--hub", type=click.Path(path_type=Path, dir_okay=False), default=None,
-              help="File with the pairing string of a studio's hub (mode 0600), to use that one.")
-@click.option("--timeout", type=click.FloatRange(min=0.0, min_open=True), default=None,
-              help="Give up (and cancel) after so many seconds.")
-@click.option("--detach", is_flag=True, help="Leave it to a hub that runs, print the job's id and end; "
-              "`maquette job fetch` gets the result.")
+@one_job_options
 def make(kind: str, settings: tuple[str, ...], files: tuple[str, ...], mesh: str, picture: str, mask: str,
          out: Path | None, blend: bool, explain: bool, data: Path | None, alone: bool, hub: Path | None,
          timeout: float | None, detach: bool) -> None:

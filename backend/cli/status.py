@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from backend.cli.options import existing_hub_options
 from protocol.keys import read_pairing_file
 from protocol.local import default_data_folder, read_connection_file
 
@@ -31,9 +32,7 @@ COLOURS = {
 
 
 @click.command()
-@click.option("--data", type=click.Path(path_type=Path, file_okay=False), default=None, help="The hub's data folder.")
-@click.option("--hub", type=click.Path(path_type=Path, dir_okay=False), default=None,
-              help="File with the pairing string of a studio's hub (mode 0600), to look at that one.")
+@existing_hub_options
 @click.option("--every", type=click.FloatRange(min=0.2), default=1.0, show_default=True, help="Seconds between looks.")
 @click.option("--once", is_flag=True, help="Print it once and end.")
 @click.option("--json", "as_json", is_flag=True, help="Print it once as one JSON object, for programs.")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,11 @@ def steady_hub(tmp_path_factory):
     process.start()
     yield process
     process.close()
+
+
+@pytest.fixture
+def folder():
+    """A folder in memory where there is one: stories commit often, and durability is not what they are about."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as path:
+        yield Path(path)

@@ -22,6 +22,16 @@ ROOT = Path(__file__).resolve().parents[2]
 GUARD = 120.0  # seconds; a loaded machine is slow, a hang is longer
 
 
+def workers_of(folder: Path) -> list[psutil.Process]:
+    """Worker processes of a data folder that live."""
+    found = []
+    for one in psutil.process_iter(["cmdline"]):
+        line = one.info["cmdline"] or []
+        if "backend.worker" in line and str(folder) in line and one.status() != psutil.STATUS_ZOMBIE:
+            found.append(one)
+    return found
+
+
 class HubProcess:
     """A hub (with its worker, which runs scripted jobs) in a data folder; can be killed and started again."""
 
@@ -62,12 +72,7 @@ class HubProcess:
 
     def workers(self) -> list[psutil.Process]:
         """Worker processes of this data folder, whoever started them."""
-        found = []
-        for one in psutil.process_iter(["cmdline"]):
-            line = one.info["cmdline"] or []
-            if "backend.worker" in line and str(self.folder) in line and one.status() != psutil.STATUS_ZOMBIE:
-                found.append(one)
-        return found
+        return workers_of(self.folder)
 
     def client(self) -> Client:
         return Client.local(self.folder, software="fault test")

@@ -9,7 +9,6 @@ result is whole, and nobody waits for ever.
 from __future__ import annotations
 
 import random
-import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -42,14 +41,6 @@ UNUSED = {
     ("hub>worker", "PAUSE"), ("worker>hub", "BLOB_GET"), ("worker>hub", "CREDIT"), ("hub>worker", "CHUNK"),
     ("worker>hub", "CHECKPOINT"),
 }
-
-
-@pytest.fixture
-def folder():
-    """A folder in memory where there is one: the story commits often, and durability is not what it is about."""
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as path:
-        yield Path(path)
 
 
 def story(folder: Path, fault=None) -> Studio:

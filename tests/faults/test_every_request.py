@@ -8,7 +8,6 @@ each change is in the log once.
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -43,12 +42,9 @@ class PaintSpec(Spec):
     prompt: str = "for ever"  # what the studio's worker reads
 
 
-@pytest.fixture
-def folder(monkeypatch):
+@pytest.fixture(autouse=True)
+def _kind(monkeypatch):
     monkeypatch.setitem(specs.KINDS, "paint", PaintSpec)
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as path:
-        yield Path(path)
 
 
 def story(folder: Path, fault=None) -> Studio:

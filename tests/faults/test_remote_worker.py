@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from hub_process import GUARD, ROOT, wait_for
+from hub_process import GUARD, ROOT, wait_for, workers_of
 
 from protocol.messages import TextTo3DSpec
 
@@ -38,12 +38,7 @@ class Machine:
         self.process = subprocess.Popen(command, env=hub.environment(), cwd=ROOT)
 
     def workers(self) -> list[psutil.Process]:
-        found = []
-        for one in psutil.process_iter(["cmdline"]):
-            line = one.info["cmdline"] or []
-            if "backend.worker" in line and str(self.folder) in line and one.status() != psutil.STATUS_ZOMBIE:
-                found.append(one)
-        return found
+        return workers_of(self.folder)
 
     def close(self) -> None:
         self.process.send_signal(signal.SIGTERM)

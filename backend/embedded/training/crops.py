@@ -19,58 +19,27 @@ from torch.nn import functional
 
 from ..geometry import averaged, geometry_channels
 from .dataset import Batch, Shard
-from .geometry_data import PositionedShards, SeenBatch
+from .geometry_data import Folders, PositionedShards, SeenBatch
 
 SIDE = 32
 LARGEST = 128  # pixels of the pictures that pieces are taken from, at most
 WHOLE_SHARE = 0.4  # of the pieces of large pictures: the whole object, shrunk; other scales share the rest
 
 
-class Crops:
-    """Folders of shards with positions as one set of pieces that a `Trainer` draws from.
-
-    Args:
-        folders: of shards whose pictures are SIDE times a power of two wide.
-        shares: how much of every batch comes from each, as long as it holds anything; normalised.
-    """
-
-    def __init__(self, folders: Sequence[PositionedShards], shares: Sequence[float]) -> None:
-        if len(folders) != len(shares) or min(shares) <= 0:
-            raise ValueError("every folder needs a share above 0")
-        self.folders, self.shares = list(folders), np.array(shares, dtype=np.float64)
+class Crops(Folders[PositionedShards]):
+    """Folders of shards with positions as one set of pieces that a `Trainer` draws from: SIDE x SIDE of pictures that
+    are SIDE times a power of two wide."""
 
     @classmethod
     def of(cls, places: Sequence[tuple[Path, float]]) -> Crops:
         return cls([PositionedShards(folder) for folder, _ in places], [share for _, share in places])
 
-    @property
-    def names(self) -> list[str]:
-        return [f"{number}/{name}" for number, folder in enumerate(self.folders) for name in folder.names]
-
-    def __len__(self) -> int:
-        return sum(len(folder) for folder in self.folders)
-
-    def rescan(self) -> None:
-        for folder in self.folders:
-            folder.rescan()
-
     def reopen(self, names: Sequence[str]) -> Crops:
         """The same folders with exactly the shards `names`."""
-        split = [name.split("/", 1) for name in names]
-        folders = [folder.reopen([name for place, name in split if int(place) == number])
-                   for number, folder in enumerate(self.folders)]  # fmt: skip
-        return Crops(folders, self.shares.tolist())
+        return Crops(self.reopened(names), self.shares.tolist())
 
-    def draw(self, count: int, rng: np.random.Generator) -> SeenBatch:
-        """`count` pieces (SIDE x SIDE), from every folder that holds any by its share."""
-        share = self.shares * [len(folder) > 0 for folder in self.folders]
-        counts = rng.multinomial(count, share / share.sum())
-        parts = [self._gather(folder, part, rng) for folder, part in zip(self.folders, counts, strict=True) if part]
-        batches = [part.batch for part in parts]
-        columns = (torch.cat([getattr(batch, name) for batch in batches]) for name in Batch.__dataclass_fields__)
-        return SeenBatch(Batch(*columns), torch.cat([part.geometry for part in parts]))
-
-    def _gather(self, folder: PositionedShards, count: int, rng: np.random.Generator) -> SeenBatch:
+    def _draw(self, number: int, count: int, rng: np.random.Generator) -> SeenBatch:
+        folder = self.folders[number]
         indices, wording = rng.integers(0, len(folder), count), rng.random(count)
         whole = folder.gather(indices, wording)
         pieces = [cut(*folder.place(int(index)), rng) for index in indices]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -38,23 +39,21 @@ def geometry_at(cells: int, places: Sequence[tuple[Shard, int]]) -> torch.Tensor
     return geometry_channels(*averaged(layers[:, :3], layers[:, 3:4], layers[:, 4:], cells))
 
 
-class GeometryFolder:
-    """Folders of shards with positions as one set that a `Trainer` draws from.
+F = TypeVar("F", bound=ShardFolder)
+
+
+class Folders(Generic[F]):
+    """Several folders of shards as one set, of which each gives a share of every batch.
 
     Args:
-        folders: `ShardFolder` or, for latents, `LatentFolder`; shards without positions are left out.
+        folders: of shards.
         shares: how much of every batch comes from each, as long as it holds anything; normalised.
-        cells: pixels along a side of what a cell of the prior's samples covers: 1 for pixels, 4 for our latents.
     """
 
-    def __init__(self, folders: Sequence[ShardFolder], shares: Sequence[float], cells: int = 1) -> None:
+    def __init__(self, folders: Sequence[F], shares: Sequence[float]) -> None:
         if len(folders) != len(shares) or min(shares) <= 0:
             raise ValueError("every folder needs a share above 0")
-        self.folders, self.shares, self.cells = list(folders), np.array(shares, dtype=np.float64), cells
-
-    @property
-    def shards(self) -> list[Shard]:
-        return [shard for folder in self.folders for shard in folder.shards]
+        self.folders, self.shares = list(folders), np.array(shares, dtype=np.float64)
 
     @property
     def names(self) -> list[str]:
@@ -67,22 +66,49 @@ class GeometryFolder:
         for folder in self.folders:
             folder.rescan()
 
-    def reopen(self, names: Sequence[str]) -> GeometryFolder:
-        """The same folders with exactly the shards `names`."""
+    def reopened(self, names: Sequence[str]) -> list[Any]:
+        """Each folder with exactly those of its shards that `names` names."""
         split = [name.split("/", 1) for name in names]
-        folders = [folder.reopen([name for place, name in split if int(place) == number])
-                   for number, folder in enumerate(self.folders)]  # fmt: skip
-        return GeometryFolder(folders, self.shares.tolist(), self.cells)
+        return [folder.reopen([name for place, name in split if int(place) == number])
+                for number, folder in enumerate(self.folders)]  # fmt: skip
 
     def draw(self, count: int, rng: np.random.Generator) -> SeenBatch:
         """`count` samples, from every folder that holds any by its share."""
         share = self.shares * [len(folder) > 0 for folder in self.folders]
         counts = rng.multinomial(count, share / share.sum())
-        parts = [self.gather(number, rng.integers(0, len(self.folders[number]), part), rng.random(part))
-                 for number, part in enumerate(counts) if part]  # fmt: skip
+        parts = [self._draw(number, int(part), rng) for number, part in enumerate(counts) if part]
         batches = [part.batch for part in parts]
         columns = (torch.cat([getattr(batch, name) for batch in batches]) for name in Batch.__dataclass_fields__)
         return SeenBatch(Batch(*columns), torch.cat([part.geometry for part in parts]))
+
+    def _draw(self, number: int, count: int, rng: np.random.Generator) -> SeenBatch:
+        """`count` samples of one folder."""
+        raise NotImplementedError
+
+
+class GeometryFolder(Folders[ShardFolder]):
+    """Folders of shards with positions as one set that a `Trainer` draws from.
+
+    Args:
+        folders: `ShardFolder` or, for latents, `LatentFolder`; shards without positions are left out.
+        shares: see `Folders`.
+        cells: pixels along a side of what a cell of the prior's samples covers: 1 for pixels, 4 for our latents.
+    """
+
+    def __init__(self, folders: Sequence[ShardFolder], shares: Sequence[float], cells: int = 1) -> None:
+        super().__init__(folders, shares)
+        self.cells = cells
+
+    @property
+    def shards(self) -> list[Shard]:
+        return [shard for folder in self.folders for shard in folder.shards]
+
+    def reopen(self, names: Sequence[str]) -> GeometryFolder:
+        """The same folders with exactly the shards `names`."""
+        return GeometryFolder(self.reopened(names), self.shares.tolist(), self.cells)
+
+    def _draw(self, number: int, count: int, rng: np.random.Generator) -> SeenBatch:
+        return self.gather(number, rng.integers(0, len(self.folders[number]), count), rng.random(count))
 
     def gather(self, number: int, indices: npt.NDArray[np.int64], wording: npt.NDArray[np.float64]) -> SeenBatch:
         """Samples of one folder by index; `wording` in [0, 1) picks the caption."""

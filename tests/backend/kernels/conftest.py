@@ -1,17 +1,4 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every device at hand, and one thread, because tests share the machine."""
+"""What these tests share with the others of tensor code."""
 
-import pytest
-import torch
-
-torch.set_num_threads(1)
-
-
-@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)] if torch.cuda.is_available() else ["cpu"])
-def device(request: pytest.FixtureRequest) -> torch.device:
-    return torch.device(request.param)
-
-
-@pytest.fixture
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(7)
+from tests.backend.devices import device, generator  # noqa: F401
