@@ -132,6 +132,9 @@ def _write_whole(path: Path, data: bytes) -> None:
 def read_mesh(path: str | os.PathLike[str]) -> tuple[Mesh, NDArray[np.uint8] | None]:
     """(mesh, base colour picture (H, W, 3) uint8 or None) from a file; all parts of a scene in one mesh, Z up.
 
+    Vertices at the very same place are one: formats with one UV or normal a vertex (GLB, OBJ, STL) tear every surface
+    along its seams, and to what reads the geometry a torn surface is full of holes. UVs are the corners' own anyway.
+
     Raises BadRequest where the file is missing, unreadable, or has no triangles.
     """
     source = Path(path)
@@ -162,4 +165,21 @@ def read_mesh(path: str | os.PathLike[str]) -> tuple[Mesh, NDArray[np.uint8] | N
         uvs = None
     if source.suffix.lower() in (".glb", ".gltf"):
         vertices = np.stack((vertices[:, 0], -vertices[:, 2], vertices[:, 1]), 1)
+    vertices, faces = _joined(vertices, faces)
     return Mesh(vertices, faces, uvs=uvs), picture
+
+
+def _joined(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    """One vertex for each place, in the order in which they come first; faces stay, in their order."""
+    places = np.ascontiguousarray(vertices + np.float32(0.0)).view(np.uint32).astype(np.uint64)  # -0 is 0
+    order = np.lexsort(places.T)
+    new = np.ones(len(order), bool)
+    new[1:] = (places[order[1:]] != places[order[:-1]]).any(1)
+    group = np.empty(len(order), np.int64)
+    group[order] = np.cumsum(new) - 1
+    first = np.full(int(new.sum()), len(order))
+    np.minimum.at(first, group, np.arange(len(order)))
+    kept = np.argsort(first, kind="stable")
+    rank = np.empty(len(kept), np.int64)
+    rank[kept] = np.arange(len(kept))
+    return vertices[first[kept]], rank[group][faces].astype(np.int32)

@@ -6,6 +6,7 @@ import struct
 
 import numpy as np
 import pytest
+import trimesh
 
 from backend.geometry.files import Material, png_bytes, read_mesh, seam_split, write_mesh
 from backend.geometry.mesh import Mesh, face_normals
@@ -94,3 +95,23 @@ def test_bad_paths_and_broken_files_are_named(tmp_path):
     with pytest.raises(BadRequest):
         read_mesh(tmp_path / "empty.obj")
     assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("ending", [".glb", ".obj", ".stl"])
+def test_a_closed_surface_is_closed_when_it_is_read(tmp_path, ending):
+    """Whatever a format needs a vertex several times for."""
+    ball = trimesh.creation.icosphere(2)
+    vertices, faces = np.asarray(ball.vertices, np.float32), np.asarray(ball.faces, np.int32)
+    uvs = np.random.default_rng(3).random((3 * len(faces), 2)).astype(np.float32)  # every corner its own
+    path = tmp_path / f"ball{ending}"
+    if ending == ".stl":
+        trimesh.Trimesh(vertices, faces, process=False).export(path)
+    else:
+        write_mesh(path, Mesh(vertices, faces, uvs=uvs), PICTURE)
+    again, _ = read_mesh(path)
+    assert len(again.vertices) == len(vertices)
+    edges = np.sort(again.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    assert (np.unique(edges, axis=0, return_counts=True)[1] == 2).all()
+    assert np.allclose(again.vertices[again.faces], vertices[faces], atol=1e-5)  # faces and corners in their order
+    if ending != ".stl":
+        assert np.allclose(again.uvs, uvs, atol=1e-5)
