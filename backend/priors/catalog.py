@@ -130,8 +130,8 @@ def load(
         advice = "; ".join(model.describe() for model in suggestions(role)[:2])
         raise PriorNotFound(
             f"{folder} holds a {kind}, which Maquette can't distil from.",
-            hint="It knows Stable Diffusion 1.x, 2.x, XL, 3 and 3.5, FLUX.1, Z-Image, DeepFloyd IF stage 1, "
-                 f"Zero-1-to-3 and its own priors, for instance {advice}. {CHOOSE}",
+            hint="It knows Stable Diffusion 1.x, 2.x, XL, 3 and 3.5, FLUX.1, FLUX.2 klein, Z-Image, DeepFloyd IF "
+                 f"stage 1, Zero-1-to-3 and its own priors, for instance {advice}. {CHOOSE}",
         )
     unet = read_config(folder, "unet")
     if kind == "IFPipeline" or unet.get("class_embed_type") == "projection":

@@ -83,7 +83,7 @@ class LatentCodec(Codec):
         self.image_channels = int(vae.config.in_channels)
         self.latent_scale = 2 ** (len(vae.config.block_out_channels) - 1)
         self._resize(resolution)
-        self._factor = float(vae.config.scaling_factor)
+        self._factor = float(getattr(vae.config, "scaling_factor", 1.0))
         self._shift = float(getattr(vae.config, "shift_factor", None) or 0.0)
         self._linear: Tensor | None = None
 

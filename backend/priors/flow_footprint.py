@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from backend.priors.flow_prior import FlowPrior
+from backend.priors.flow_prior import PATCH, FlowPrior
 from backend.priors.footprint import META, Footprint, codec_bytes, empty, made, peak_bytes, weight_bytes
 from backend.priors.loading import quiet, read_config, read_index
 from backend.priors.pipeline_text import TEXT_COMPONENTS
@@ -30,12 +30,13 @@ def flow_footprint(folder: Path, kind: type[FlowPrior], dtype: torch.dtype, size
         transformer = transformer.to(dtype)
     size = kind.native_size(transformer.config, vae) if size is None else size
     cells = size >> (len(vae.block_out_channels) - 1)
+    own = cells * kind.patch // PATCH  # a token is two by two of the VAE's cells in all families
     texts = [name for name in TEXT_COMPONENTS if (index.get(name) or (None,))[0] is not None]
     encode, encode_with_gradient, decode = codec_bytes(folder, cells, dtype)
     return Footprint(
         folder.name, weight_bytes(folder / "transformer", dtype) + weight_bytes(folder / "vae", dtype),
-        sum(weight_bytes(folder / name, dtype) for name in texts), _pass(kind, transformer, cells, dtype), encode,
-        encode_with_gradient, decode, _pass(kind, transformer, cells, dtype, learning=True),
+        sum(weight_bytes(folder / name, dtype) for name in texts), _pass(kind, transformer, own, dtype), encode,
+        encode_with_gradient, decode, _pass(kind, transformer, own, dtype, learning=True),
     )
 
 

@@ -43,10 +43,14 @@ class FlowPrior(NetworkPrior):
     Attributes:
         transformer: in eval mode, without gradients, on its device.
         usual_scale: see `PriorTraits`.
+        codec_kind: the door to its space.
+        patch: cells of that space along the side of a token.
         told: the guidance that a network with an input for it is told.
     """
 
     usual_scale: ClassVar[float]
+    codec_kind: ClassVar[type[LatentCodec]] = LatentCodec
+    patch: ClassVar[int] = PATCH
     told: float = 1.0
 
     def __init__(self, folder: Path, pipeline: Any, device: torch.device, dtype: torch.dtype, name: str,
@@ -55,13 +59,13 @@ class FlowPrior(NetworkPrior):
         self.device, self.dtype = device, dtype
         pipeline.vae = vae = prepare(pipeline.vae, device, vae_dtype(pipeline.vae, device, dtype))
         vae.enable_slicing()  # pictures of 1024 pixels; eight of them at once would take more than the transformer
-        self._check(folder, int(vae.config.latent_channels))
-        codec = LatentCodec(vae, self.native_size(self.transformer.config, vae.config))
+        codec = self.codec_kind(vae, self.native_size(self.transformer.config, vae.config))
+        self._check(folder, codec.latent_shape[0])
         named = f"{name} {folder.name}".lower()
+        few_steps = any(word in named for word in FEW_STEPS) or bool(pipeline.config.get("is_distilled"))
         traits = PriorTraits(
             name=name, revision=revision, resolution=codec.resolution, channels="rgb", latent_shape=codec.latent_shape,
-            latent_scale=codec.latent_scale, takes_guidance=not any(word in named for word in FEW_STEPS),
-            usual_scale=self.usual_scale,
+            latent_scale=codec.latent_scale, takes_guidance=not few_steps, usual_scale=self.usual_scale,
         )
 
         def load() -> _Text:
@@ -90,6 +94,11 @@ class FlowPrior(NetworkPrior):
     def read_prompt(self, prompt: str, device: torch.device) -> TextEmbedding:
         """One row, read with the encoders that are in the pipeline now."""
 
+    @classmethod
+    def shift(cls, scheduler: Any, tokens: int, ratio: float) -> float:
+        """See `shift_of`."""
+        return shift_of(scheduler, tokens, ratio)
+
     @staticmethod
     @abstractmethod
     def channels(config: Any) -> int:
@@ -114,7 +123,7 @@ class FlowPrior(NetworkPrior):
         Raises ValueError unless size is a whole number of tokens.
         """
         if size not in self._sizes:
-            side = self.traits.latent_scale * PATCH
+            side = self.traits.latent_scale * self.patch
             if size < side or size % side:
                 raise ValueError(f"{self.traits.name} draws pictures of multiples of {side} px, not {size}")
             other = copy.copy(self)
@@ -127,8 +136,8 @@ class FlowPrior(NetworkPrior):
         return self._sizes[size]
 
     def _schedule(self, scheduler: Any, codec: LatentCodec, native: int) -> FlowSchedule:
-        tokens = (codec.latent_shape[-1] // PATCH) ** 2
-        shift = shift_of(scheduler, tokens, codec.resolution / native)
+        tokens = (codec.latent_shape[-1] // self.patch) ** 2
+        shift = self.shift(scheduler, tokens, codec.resolution / native)
         return FlowSchedule(flow_levels(int(scheduler.config.num_train_timesteps), shift), self.device)
 
     def _check(self, folder: Path, latent_channels: int) -> None:

@@ -8,13 +8,15 @@ from types import SimpleNamespace
 
 from backend.priors.flow_prior import FlowPrior
 from backend.priors.flux import FluxPrior
+from backend.priors.flux_2 import Flux2Prior
 from backend.priors.known_models import Role
 from backend.priors.loading import read_config, read_index
 from backend.priors.stable_diffusion_3 import StableDiffusion3Prior
 from backend.priors.z_image import ZImagePrior
 
 FLOWS: dict[str, type[FlowPrior]] = {
-    "StableDiffusion3Pipeline": StableDiffusion3Prior, "FluxPipeline": FluxPrior, "ZImagePipeline": ZImagePrior}
+    "StableDiffusion3Pipeline": StableDiffusion3Prior, "FluxPipeline": FluxPrior, "Flux2KleinPipeline": Flux2Prior,
+    "ZImagePipeline": ZImagePrior}
 COARSE_PIXELS = 512
 """Of pictures in the coarse stage, where a prior draws several sizes: a field of 64 pixels has nothing for 1024."""
 

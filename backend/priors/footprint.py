@@ -186,10 +186,10 @@ def codec_bytes(folder: Path, cells: int, dtype: torch.dtype) -> tuple[int, int,
     """
     config = read_config(folder, "vae")
     with quiet():
-        from diffusers import AutoencoderKL
+        import diffusers
 
         with META:
-            vae = made(AutoencoderKL, config, folder).to(dtype)
+            vae = made(getattr(diffusers, read_index(folder)["vae"][1]), config, folder).to(dtype)
     size = cells * 2 ** (len(vae.config.block_out_channels) - 1)
     image = empty(1, int(vae.config.in_channels), size, size, dtype=dtype)
     latent = empty(1, int(vae.config.latent_channels), cells, cells, dtype=dtype)

@@ -47,6 +47,7 @@ REMOVED = "Stability AI removed it in November 2025; the new id is an unofficial
 UNCHECKED = "Unofficial conversion."
 STABILITY = "Stability AI community licence"
 T5 = "9.5 GB of it is the T5 text encoder, which is freed after the prompt is read."
+QWEN = "8.0 GB of it is the Qwen 3 text encoder, which is freed after the prompt is read."
 FEW_STEPS = "Distilled to a few steps: for painting, not for distillation that compares texts."
 
 MODELS: tuple[KnownModel, ...] = (
@@ -72,8 +73,10 @@ MODELS: tuple[KnownModel, ...] = (
                ("fine",), gated=True, note=T5),
     KnownModel("stabilityai/stable-diffusion-3-medium-diffusers", "Stable Diffusion 3 medium, 1024 px", 15.4, STABILITY,
                ("coarse", "fine"), gated=True, note=T5),
+    KnownModel("black-forest-labs/FLUX.2-klein-base-4B", "FLUX.2 klein base 4B, 1024 px", 16.0, "Apache-2.0",
+               ("coarse", "fine"), note=QWEN),
     KnownModel("Tongyi-MAI/Z-Image", "Z-Image, 1024 px", 20.5, "Apache-2.0", ("coarse", "fine"),
-               note="8.0 GB of it is the Qwen 3 text encoder, which is freed after the prompt is read."),
+               note=QWEN),
     KnownModel("Tongyi-MAI/Z-Image-Turbo", "Z-Image-Turbo, 1024 px", 20.5, "Apache-2.0", ("fine",), note=FEW_STEPS),
     KnownModel("black-forest-labs/FLUX.1-schnell", "FLUX.1 schnell, 1024 px", 33.7, "Apache-2.0", ("fine",), gated=True,
                note=FEW_STEPS),

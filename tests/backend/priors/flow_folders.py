@@ -74,20 +74,53 @@ def save_flux(folder: Path, guidance_embeds: bool = False, channels: int = 16) -
             text_encoder_2=t5, tokenizer_2=tokenizer).save_pretrained(folder)
 
 
+def qwen_pair(kind: str, layers: int):
+    """(a tokenizer that knows single letters and the marks of a conversation, a small Qwen 3 of this class)."""
+    import transformers
+    from tokenizers.pre_tokenizers import ByteLevel
+
+    letters = {letter: number for number, letter in enumerate(sorted(ByteLevel.alphabet()))}
+    tokenizer = transformers.Qwen2Tokenizer(vocab=letters, merges=[], model_max_length=512)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    tokenizer.chat_template = CHAT
+    text = getattr(transformers, kind)(transformers.Qwen3Config(
+        vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=layers,
+        num_attention_heads=2, num_key_value_heads=1, head_dim=8, max_position_embeddings=1024)).eval()
+    return tokenizer, text
+
+
+def save_flux_2(folder: Path, is_distilled: bool = False) -> None:
+    from diffusers import (
+        AutoencoderKLFlux2,
+        FlowMatchEulerDiscreteScheduler,
+        Flux2KleinPipeline,
+        Flux2Transformer2DModel,
+    )
+
+    torch.manual_seed(5)
+    with quiet():
+        vae = AutoencoderKLFlux2(
+            latent_channels=4, norm_num_groups=4, block_out_channels=(8, 8, 8), sample_size=PIXELS,
+            down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
+            mid_block_add_attention=False).eval()
+        vae.bn.running_mean.normal_()  # as training leaves them: not 0 and 1
+        vae.bn.running_var.uniform_(0.2, 2.0)
+        tokenizer, text = qwen_pair("Qwen3ForCausalLM", 28)  # it reads the 27th layer
+        Flux2KleinPipeline(
+            transformer=Flux2Transformer2DModel(
+                in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=8, num_attention_heads=2,
+                joint_attention_dim=48, timestep_guidance_channels=32, axes_dims_rope=(2, 2, 2, 2),
+                guidance_embeds=False).eval(),
+            scheduler=FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True), vae=vae,
+            text_encoder=text, tokenizer=tokenizer, is_distilled=is_distilled).save_pretrained(folder)
+
+
 def save_z_image(folder: Path) -> None:
     from diffusers import FlowMatchEulerDiscreteScheduler, ZImagePipeline, ZImageTransformer2DModel
-    from tokenizers.pre_tokenizers import ByteLevel
-    from transformers import Qwen2Tokenizer, Qwen3Config, Qwen3Model
 
     torch.manual_seed(4)
     with quiet():
-        letters = {letter: number for number, letter in enumerate(sorted(ByteLevel.alphabet()))}
-        tokenizer = Qwen2Tokenizer(vocab=letters, merges=[], model_max_length=512)
-        tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
-        tokenizer.chat_template = CHAT
-        text = Qwen3Model(Qwen3Config(
-            vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=2,
-            num_attention_heads=2, num_key_value_heads=1, head_dim=8, max_position_embeddings=1024)).eval()
+        tokenizer, text = qwen_pair("Qwen3Model", 2)
         transformer = ZImageTransformer2DModel(
             in_channels=16, dim=32, n_layers=1, n_refiner_layers=1, n_heads=2, n_kv_heads=2, cap_feat_dim=16,
             axes_dims=[4, 6, 6], axes_lens=[1024, 64, 64]).eval()

@@ -13,27 +13,42 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers import Flux2KleinPipeline
+from diffusers.pipelines.flux2 import pipeline_flux2_klein
 
-from backend.distillation.guidance import Guidance
+from backend.distillation.guidance import Guidance, PerpNeg
 from backend.distillation.sds import FORMS, DistillationSettings, ScoreDistillation
 from backend.distillation.variational import LowRankStudent, VariationalDistillation
 from backend.priors import catalog, flows
+from backend.priors.base import TextEmbedding
 from backend.priors.flow_prior import FlowPrior, shift_of
 from backend.priors.flux import FluxPrior, packed, unpacked
+from backend.priors.flux_2 import Flux2Prior, folded, unfolded
 from backend.priors.footprint import Alive, footprint
 from backend.priors.loading import load_pipeline
+from backend.priors.noise import FlowSchedule
 from backend.priors.prompts import PromptBook
 from backend.priors.stable_diffusion_3 import StableDiffusion3Prior
 from backend.priors.views import ViewCondition
 from backend.priors.z_image import ZImagePrior
+from backend.transfer import sent
 from protocol.errors import BrokenWeights, PriorNotFound
-from tests.backend.priors.flow_folders import CELLS, PIXELS, save_flux, save_stable_diffusion_3, save_z_image
+from tests.backend.pretend import GPU, pretend_gpu
+from tests.backend.priors.flow_folders import (
+    CELLS,
+    PIXELS,
+    save_flux,
+    save_flux_2,
+    save_stable_diffusion_3,
+    save_z_image,
+)
 
 PROMPT, STEPS, SEED = "a red cube", 5, 7
 FAMILIES: dict[str, tuple[type[FlowPrior], Callable[[Path], None]]] = {
     "sd3": (StableDiffusion3Prior, save_stable_diffusion_3),
     "flux": (FluxPrior, save_flux),
     "flux-dev": (FluxPrior, lambda folder: save_flux(folder, guidance_embeds=True)),
+    "flux-2": (Flux2Prior, save_flux_2),
     "z-image": (ZImagePrior, save_z_image),
 }
 Folders = dict[str, Path]
@@ -54,15 +69,25 @@ def load(folder: Path) -> FlowPrior:
     return prior
 
 
-def starting_noise(size: int) -> torch.Tensor:
-    cells = size * CELLS // PIXELS
+@pytest.fixture(autouse=True)
+def many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """FLUX.2's pipeline shifts levels further the fewer its steps are; ours are those of many steps."""
+    plain = pipeline_flux2_klein.compute_empirical_mu
+    monkeypatch.setattr(pipeline_flux2_klein, "compute_empirical_mu", lambda image_seq_len, num_steps: plain(
+        image_seq_len, 200))
+
+
+def starting_noise(size: int, pipeline: Any) -> torch.Tensor:
+    """As `Prior.sample` draws it."""
+    fold = 2 if type(pipeline).__name__ == "Flux2KleinPipeline" else 1
+    cells = size * CELLS // PIXELS // fold
     return torch.randn(1, 16, cells, cells, generator=torch.Generator().manual_seed(SEED))
 
 
 def picture_of_pipeline(folder: Path, size: int, scale: float, **given: None) -> torch.Tensor:
     """(1, 3, size, size) in 0..1, by diffusers alone."""
     pipeline = load_pipeline(folder, torch.float32, **given)
-    noise, kind = starting_noise(size), type(pipeline).__name__
+    noise, kind = starting_noise(size, pipeline), type(pipeline).__name__
     more: dict[str, Any] = {}
     if kind == "FluxPipeline":
         noise = pipeline._pack_latents(noise, 1, 16, *noise.shape[-2:])
@@ -70,11 +95,13 @@ def picture_of_pipeline(folder: Path, size: int, scale: float, **given: None) ->
             more = {"guidance_scale": scale}
         else:
             more = {"true_cfg_scale": scale, "negative_prompt": "", "max_sequence_length": 256}
+    elif kind == "Flux2KleinPipeline":
+        more = {"guidance_scale": scale}
     elif kind == "ZImagePipeline":
         more = {"guidance_scale": scale - 1, "negative_prompt": ""}  # it counts from 0
     else:
         more = {"guidance_scale": scale, "negative_prompt": ""}
-    return pipeline(PROMPT, height=size, width=size, num_inference_steps=STEPS, latents=noise, output_type="pt",
+    return pipeline(prompt=PROMPT, height=size, width=size, num_inference_steps=STEPS, latents=noise, output_type="pt",
                     sigmas=np.linspace(1.0, 1 / STEPS, STEPS).tolist(), **more).images
 
 
@@ -89,12 +116,12 @@ def test_the_same_noise_and_steps_give_the_picture_of_diffusers(folders: Folders
     assert wanted.std() > 0.05 and (made - other).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("name", ["flux", "flux-dev"])
+@pytest.mark.parametrize("name", ["flux", "flux-dev", "flux-2"])
 def test_smaller_pictures_are_those_of_diffusers_too(folders: Folders, name: str) -> None:
     native = load(folders[name])
     small = native.at(16)
     assert small is native.at(16) and small.at(PIXELS) is native and native.at(PIXELS) is native
-    assert small.backbone is native.backbone and small.traits.latent_shape == (16, 4, 4)
+    assert small.backbone is native.backbone and small.traits.latent_shape[1] * 2 == native.traits.latent_shape[1]
     torch.testing.assert_close(small.sample(PROMPT, steps=STEPS, seed=SEED, guidance=3.5),
                                picture_of_pipeline(folders[name], 16, 3.5), rtol=0, atol=2e-5)
     assert small.noise.sigmas[499] < native.noise.sigmas[499] or name == "flux"
@@ -124,6 +151,9 @@ def test_texts_are_read_as_diffusers_reads_them_and_the_encoders_go(folders: Fol
         wanted = pipeline.encode_prompt([PROMPT], "cpu", do_classifier_free_guidance=False)[0][0]
         assert text.mask is not None and int(text.mask[0].sum()) == len(wanted)
         torch.testing.assert_close(text.tokens[0, : len(wanted)], wanted)
+    elif name == "flux-2":
+        wanted = pipeline.encode_prompt([PROMPT])[0]
+        torch.testing.assert_close(text.tokens[:1], wanted, rtol=1e-3, atol=1e-4)
     elif name == "sd3":
         wanted, _, pooled, _ = pipeline.encode_prompt(PROMPT, None, None, do_classifier_free_guidance=False)
         torch.testing.assert_close(text.tokens[:1], wanted, rtol=1e-3, atol=1e-4)
@@ -158,7 +188,12 @@ def test_the_way_into_the_latent_space_and_back(folders: Folders, name: str) -> 
         mode = vae.encode(image * 2 - 1).latent_dist.mode()
         back = (vae.decode(mode).sample * 0.5 + 0.5).clamp(0, 1)
     latents = prior.encode(image)
-    torch.testing.assert_close(latents, (mode - 0.1159) * 0.3611, rtol=1e-4, atol=1e-5)
+    if name == "flux-2":
+        deviation = (vae.bn.running_var + vae.config.batch_norm_eps).sqrt().view(1, -1, 1, 1)
+        wanted = (Flux2KleinPipeline._patchify_latents(mode) - vae.bn.running_mean.view(1, -1, 1, 1)) / deviation
+    else:
+        wanted = (mode - 0.1159) * 0.3611
+    torch.testing.assert_close(latents, wanted, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(prior.decode(latents), back, rtol=1e-4, atol=1e-5)
     image.requires_grad_(True)
     for cheap in (False, True):
@@ -170,6 +205,7 @@ def test_packing_is_that_of_diffusers() -> None:
     from diffusers import FluxPipeline
 
     x = torch.randn(2, 16, 6, 4)
+    assert torch.equal(unfolded(folded(x)), x) and torch.equal(folded(x), Flux2KleinPipeline._patchify_latents(x))
     torch.testing.assert_close(packed(x), FluxPipeline._pack_latents(x, 2, 16, 6, 4))
     assert torch.equal(unpacked(packed(x), 6, 4), x)
 
@@ -196,9 +232,9 @@ def test_a_network_of_few_steps_takes_no_guidance(folders: Folders, tmp_path: Pa
     assert not prior.traits.takes_guidance and load(folders["flux"]).traits.takes_guidance
     made = [prior.sample(PROMPT, steps=2, seed=1, guidance=scale) for scale in (1.0, 7.5)]
     assert torch.equal(*made)
+    save_flux_2(tmp_path / "klein", is_distilled=True)
+    assert not load(tmp_path / "klein").traits.takes_guidance  # its folder says so itself
     with pytest.raises(ValueError, match="Perp-Neg"):
-        from backend.distillation.guidance import PerpNeg
-
         Guidance(prior, PromptBook(prior, PROMPT), 7.5, PerpNeg())
 
 
@@ -219,7 +255,7 @@ def test_a_student_begins_as_the_prior_and_learns(folders: Folders, name: str) -
     prior = load(folders[name])
     book, view = PromptBook(prior, PROMPT), ViewCondition.turntable(2)
     student = LowRankStudent(prior, book.positive(1))
-    x, t = torch.randn(2, 16, CELLS, CELLS), torch.tensor([200, 700])
+    x, t = torch.randn(2, *prior.traits.latent_shape), torch.tensor([200, 700])
     text = book.positive(1)
     torch.testing.assert_close(student(x, t, view).eps.detach(), prior.predict(x, t, text).eps)
     vsd = VariationalDistillation(Guidance(prior, book, 1.0), student, DistillationSettings(),
@@ -302,7 +338,7 @@ def test_what_a_folder_needs_is_what_it_takes(folders: Folders, name: str) -> No
         for part in (text.tokens, text.pooled):
             if part is not None:
                 part.zero_()
-        x = torch.zeros(count, 16, CELLS, CELLS)
+        x = torch.zeros(count, *prior.traits.latent_shape)
         with torch.inference_mode(), Alive() as alive:
             kept = prior.velocity(prior.transformer, x, level, text, 1.0)
         del kept
@@ -310,3 +346,26 @@ def test_what_a_folder_needs_is_what_it_takes(folders: Folders, name: str) -> No
 
     # Attention on the CPU keeps what a fused kernel does not.
     assert found.network / 1.2 < (measured(6) - measured(2)) / 4 < found.network * 1.6
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_nobody_waits_for_a_gpu(folders: Folders, name: str) -> None:
+    """A step of distillation on a make-believe GPU: everything lies where it must, and the host goes on at once."""
+    prior = load(folders[name])
+    book = PromptBook(prior, PROMPT, "view")
+    picture = torch.rand(2, 3, PIXELS, PIXELS, generator=torch.Generator().manual_seed(1))
+    with pretend_gpu() as waits:
+        for network in (prior.transformer, prior.parts.vae):
+            network.to(GPU)
+        prior.device, prior.codec._device = GPU, GPU  # as if it had been loaded there
+        prior.noise = FlowSchedule(prior.noise.sigmas.double(), GPU)
+        rows = book.embeddings
+        book._rows = TextEmbedding(rows.tokens.to(GPU), rows.mask, None if rows.pooled is None else rows.pooled.to(GPU))
+        sds = ScoreDistillation(Guidance(prior, book, 7.5, PerpNeg()),
+                                DistillationSettings(cheap_encode=True, nonfinite="skip"),
+                                torch.Generator().manual_seed(0))
+        images = sent(picture, GPU).requires_grad_(True)
+        for _ in range(2):  # the first fits the linear stand-in of the encoder
+            waits.seen.clear()
+            sds(images, ViewCondition.turntable(2)).loss.backward()
+        assert waits.places() == {} and images.grad is not None and images.grad.device == GPU
