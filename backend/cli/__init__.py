@@ -18,8 +18,9 @@ from protocol.errors import MaquetteError
 FAILED, USAGE, NO_HUB, CANCELLED = 1, 2, 3, 130
 DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EIO)  # nothing that another folder's name would mend
 
-COMMANDS = {"serve": "serve", "worker": "serve", "generate": "generate", "make": "make", "batch": "batch",
-            "doctor": "doctor", "status": "status", "job": "job", "keys": "keys", "audit": "keys", "hub": "hub"}
+COMMANDS = {"serve": "serve", "worker": "serve", "generate": "generate", "make": "make", "again": "again",
+            "batch": "batch", "doctor": "doctor", "status": "status", "job": "job", "keys": "keys", "audit": "keys",
+            "hub": "hub"}
 
 
 class _Commands(click.Group):

@@ -26,6 +26,7 @@ from backend.cli.options import any_hub_options
 from backend.cli.private_hub import any_hub
 from backend.cli.status import span
 from protocol.batch import ledger, manifest, runner
+from protocol.batch.asked import request_of
 from protocol.batch.manifest import Row
 from protocol.batch.shelf import Shelf
 from protocol.errors import OutOfSpace
@@ -104,7 +105,7 @@ class Store(Shelf):
                 self.keep(key, result.arrays, stage, {"target": target})
         except OSError as problem:
             raise OutOfSpace(f"The result could not be written to {folder}: {problem.strerror}.") from problem
-        facts = {"batch": {"row": row.id, "key": key}}
+        facts = {"batch": {"row": row.id, "key": key}, "request": request_of(row.spec, row.inputs)}
         names = write_files(folder, result, facts, inputs)
         names += [name for name in blends.bring(folder, row.spec, result, stage, target) if name not in names]
         return [f"{row.out}/{name}" for name in names]

@@ -16,6 +16,7 @@ import numpy as np
 
 from backend.cli.options import one_job_options
 from backend.cli.private_hub import any_hub, leave
+from protocol.batch.asked import request_of
 from protocol.client import Client
 from protocol.errors import OutOfSpace
 from protocol.messages import TextTo3DSpec
@@ -63,7 +64,8 @@ def generate(prompt: str, out: Path | None, seed: int | None, preset: str, prior
     began = time.monotonic()
     with any_hub(data, alone, pairing=hub) as client:
         result = follow(client, client.submit(spec), timeout)
-    files = write_files(out, result, {"seconds": round(time.monotonic() - began, 2)})
+    facts = {"seconds": round(time.monotonic() - began, 2), "request": request_of(spec, {})}
+    files = write_files(out, result, facts)
     click.echo(f"{', '.join(files)} in {out}")
     known = result.report.get("nearest_known")
     if type(known) is dict and known.get("sure") is False:

@@ -20,6 +20,7 @@ from backend.cli.inputs import load_inputs, load_stage
 from backend.cli.options import one_job_options
 from backend.cli.private_hub import any_hub, leave
 from protocol.batch import inputs, manifest
+from protocol.batch.asked import request_of
 from protocol.specs import KINDS, Spec
 
 FILES = {"mesh": "a .glb, .obj, .ply or .stl file", "skeleton": "the arrays.npz of a rig or an avatar"}
@@ -53,9 +54,9 @@ def make(kind: str, settings: tuple[str, ...], files: tuple[str, ...], mesh: str
         return
     if out is None and not detach:
         raise click.UsageError("Say with --out where the files shall go.")
-    given = dict(_pair(one, "--input") for one in files)
+    given = dict(pair(one, "--input") for one in files)
     given |= {name: file for name, file in (("mesh", mesh), ("picture", picture), ("mask", mask)) if file}
-    entry = {**dict(_pair(one, "--set") for one in settings), "kind": kind, "out": "result", "inputs": given}
+    entry = {**dict(pair(one, "--set") for one in settings), "kind": kind, "out": "result", "inputs": given}
     spec = manifest.single(entry).spec
     if getattr(spec, "prior", ""):
         spec = type(spec)(**{**spec.to_map(), "prior": absolute_prior(spec.prior)})  # type: ignore[attr-defined]
@@ -73,13 +74,15 @@ def make(kind: str, settings: tuple[str, ...], files: tuple[str, ...], mesh: str
     began = time.monotonic()
     with any_hub(data, alone, pairing=hub) as client:
         result = follow(client, client.submit(spec, arrays), timeout)
-    names = write_files(out, result, {"seconds": round(time.monotonic() - began, 2)}, arrays)
+    facts = {"seconds": round(time.monotonic() - began, 2), "request": request_of(spec, found)}
+    names = write_files(out, result, facts, arrays)
     names += [name for name in blends.bring(out, spec, result, *load_stage(kind, found), blend=blend)
               if name not in names]
     click.echo(f"{', '.join(names)} in {out}")
 
 
-def _pair(text: str, option: str) -> tuple[str, str]:
+def pair(text: str, option: str) -> tuple[str, str]:
+    """The two sides of NAME=VALUE. Raises UsageError naming the option."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise click.UsageError(f"{option} {text}: it has the form NAME=VALUE.")

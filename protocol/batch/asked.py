@@ -68,3 +68,9 @@ def mark(spec: Spec, *beside: Any) -> str:
     """64 hex digits for a spec and what goes in beside it (plain values); as many of them as are wanted may be used."""
     whole = json.dumps([spec.kind, asked(spec), *beside], sort_keys=True, default=str)
     return hashlib.sha256(whole.encode()).hexdigest()
+
+
+def request_of(spec: Spec, files: Mapping[str, str]) -> dict[str, Any]:
+    """What a report says of how to ask for the same again: kind, settings, and the files that went in by input."""
+    settings = {one.name: getattr(spec, one.name) for one in fields(spec)}
+    return {"kind": spec.kind, "settings": settings, "inputs": dict(files)}

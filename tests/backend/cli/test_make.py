@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,13 +14,16 @@ from click.testing import CliRunner
 from PIL import Image
 
 from backend.cli import group
+from backend.cli.again import read_request, text_of
 from backend.cli.generate import write_files
 from backend.cli.inputs import load_inputs
+from backend.cli.make import pair
 from backend.geometry.files import png_bytes, read_mesh, write_mesh
 from backend.geometry.mesh import Mesh
-from protocol.batch import inputs
+from protocol.batch import inputs, manifest
+from protocol.batch.asked import request_of
 from protocol.errors import BadRequest
-from protocol.specs import KINDS
+from protocol.specs import KINDS, AnimateSpec, TextTo3DSpec
 from protocol.updates import Result
 
 from .test_cli import maquette
@@ -116,6 +120,27 @@ def test_make_with_a_hub_of_its_own(tmp_path, box):
     assert json.loads((out / "report.json").read_text())["seed"] == 6
     assert (out / "model.glb").read_bytes()[:4] == b"glTF"
     assert (out / "scene.blend").stat().st_size > 1000 and "scene.blend" in said.stdout
+
+    said = maquette("again", str(out / "report.json"), "--set", "prompt=steps=2", "--out", str(tmp_path / "more"),
+                    data=tmp_path, cwd=tmp_path)
+    assert said.returncode == 0, said.stderr
+    kind, settings, files = read_request(tmp_path / "more")
+    assert (kind, settings["seed"], settings["prompt"], files) == ("texture", 6, "steps=2", {"mesh": str(path)})
+    said = maquette("again", str(path), "--out", "x", data=tmp_path, cwd=tmp_path)
+    assert said.returncode == 2 and "cannot be read as a report" in said.stderr
+
+
+@pytest.mark.parametrize("spec", [
+    TextTo3DSpec("1984", seed=None, size_metres=0.3, name="true"),
+    AnimateSpec("bows = low", seed=1, mirror=True, seconds=2.5),
+])
+def test_what_a_report_says_asks_for_the_same(tmp_path, spec):
+    report = {"seed": 5, "request": request_of(spec, {})}
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    kind, settings, _ = read_request(tmp_path)
+    texts = dict(pair(f"{name}={text_of(value)}", "--set") for name, value in settings.items())
+    given = {"skeleton": "a.npz"} if kind == "animate" else None
+    assert manifest.single({**texts, "kind": kind, "inputs": given}).spec == replace(spec, seed=5)
 
 
 @pytest.mark.parametrize(("arguments", "words"), [
