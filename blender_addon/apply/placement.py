@@ -120,8 +120,8 @@ def link(place: Place, item: Any) -> None:
 
 
 def selection(layer: Any) -> tuple[str, ...]:
-    """Names of what is selected."""
-    return tuple(sorted(item.name for item in layer.objects if item.select_get()))
+    """Names of what is selected; the layer may still list what was deleted a moment ago."""
+    return tuple(sorted(item.name for item in layer.objects if item is not None and item.select_get()))
 
 
 def choose(items: list[Any], before: tuple[str, ...] | None) -> None:
@@ -134,8 +134,9 @@ def choose(items: list[Any], before: tuple[str, ...] | None) -> None:
     elsewhere = any(item.name not in layer.objects or not item.visible_get() for item in items)
     if before is None or elsewhere or selection(layer) != before or active is not None and active.mode != "OBJECT":
         return
-    for item in layer.objects.selected:
-        item.select_set(False)
+    for item in layer.objects:
+        if item is not None:
+            item.select_set(False)
     for item in items:
         item.select_set(True)
     layer.objects.active = items[0]

@@ -7,7 +7,7 @@ from .. import compat, link, mending, thumbnails, words
 from . import parts
 
 ICONS = {"DONE": "CHECKMARK", "KEPT": "FILE_TICK", "FAILED": "ERROR", "CANCELLED": "X", "PAUSED": "PAUSE"}
-PICTURE_SCALE = 3.2
+PICTURE_SCALE = 2.6
 PAUSABLE = ("QUEUED", "LEASED", "RUNNING", "RETRY_WAIT")
 
 
@@ -36,11 +36,9 @@ def draw_job(box, context, job) -> None:
     if not job.over:
         compat.progress_bar(column, job.fraction, words.progress(job))
     picture = thumbnails.icon(job.id, link.current().history.picture(job.id))
-    beside = parts.beside_picture(box, picture, PICTURE_SCALE) if picture else column
-    if picture and job.text and job.state == "RUNNING":
-        beside.label(text=job.text, translate=False)
-    row = beside.row(align=True)
+    row = (parts.beside_picture(box, picture, PICTURE_SCALE) if picture else column).row(align=True)
     if not job.over:
+        row.label(text=job.text if job.state == "RUNNING" else "", translate=False)
         if job.state == "PAUSED":
             row.operator("maquette.resume", text="", icon="PLAY").job = job.id
         elif job.state in PAUSABLE:
