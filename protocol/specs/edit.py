@@ -35,8 +35,8 @@ class EditSpec(GeneratingSpec):
         Input("faces", ("<i4",), (None, 3)),
         Input("uvs", ("<f4",), (None, 2), required=False),
         Input("base_colour", ("|u1",), (None,), required=False, maximum=MAX_PICTURE_BYTES),
-        *GUIDES,
         SEEN,
+        *GUIDES,
     )
 
     prompt: str

@@ -29,7 +29,7 @@ class TextTo3DSpec(GeneratingSpec):
     """
 
     kind: ClassVar[str] = "text_to_3d"
-    INPUTS: ClassVar[tuple[Input, ...]] = (*GUIDES, SEEN)
+    INPUTS: ClassVar[tuple[Input, ...]] = (SEEN, *GUIDES)
 
     prompt: str
     negative_prompt: str = ""
