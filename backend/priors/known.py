@@ -20,6 +20,8 @@ from backend.priors.wording import read_as
 
 UNSURE_BELOW = 0.45  # cosine under which the nearest kind is called a guess
 ALTERNATIVES = 3
+PAINTING = ("inpaint", "texture")
+"""Kinds of job whose shape stands: "blue stripes" is all that they need to hear."""
 PEOPLE = ("man", "woman", "men", "women", "girl", "boy", "person", "people", "human", "child", "lady", "gentleman",
           "knight", "wizard", "witch", "soldier", "warrior", "dancer", "pirate", "doctor", "farmer", "king", "queen")
 
@@ -52,6 +54,11 @@ class NearestKnown:
         """For the job's report."""
         return {"kind": self.kind, "cosine": round(self.cosine, 3), "alternatives": list(self.alternatives),
                 "colours": list(self.colours), "patterns": list(self.patterns), "sure": self.sure}
+
+    def doubt(self, kind: str = "") -> str:
+        """What a user should be told of a job of this kind; empty where the prompt is understood."""
+        enough = self.sure or kind in PAINTING and bool(self.colours or self.patterns)
+        return "" if enough else self.sentence()
 
     def sentence(self) -> str:
         """For a person."""

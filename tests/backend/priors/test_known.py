@@ -60,3 +60,10 @@ def test_the_shipped_vocabulary(encoder: SentenceEncoder) -> None:
     found = nearest_known("a red mushroom with white spots", encoder)
     assert found.kind == "mushroom" and found.sure
     assert found.colours == ("red", "white") and found.patterns == ("dotted",)
+
+
+def test_a_pattern_is_enough_to_paint_and_not_to_make(vocabulary: Vocabulary) -> None:
+    found = vocabulary.nearest("blue stripes")
+    assert not found.sure and found.doubt("inpaint") == found.doubt("texture") == ""
+    assert "nearest things" in found.doubt("text_to_3d") and "nearest things" in found.doubt()
+    assert vocabulary.nearest("a red mug").doubt("text_to_3d") == ""
