@@ -93,12 +93,6 @@ class BodyAsset:
         """(2F, 3) the quads cut along their first diagonal, the two halves of a quad in turn."""
         return np.stack([self.faces[:, [0, 1, 2]], self.faces[:, [0, 2, 3]]], 1).reshape(-1, 3)
 
-    @cached_property
-    def triangle_uvs(self) -> Floats:
-        """(6F, 2) float32, one per corner of `triangles`."""
-        corners = np.stack([self.face_uvs[:, [0, 1, 2]], self.face_uvs[:, [0, 2, 3]]], 1).reshape(-1)
-        return self.uvs[corners]
-
     def joint(self, name: str) -> int:
         """Index of a joint by its name, without any prefix. Raises KeyError."""
         try:

@@ -4,7 +4,7 @@
 AvatarCLIP's method (Hong et al. 2022, section 3.2): a codebook of bodies by K-means in a latent space of shapes; a body
 is scored by the cosine between the *change* of its picture from the neutral body's and the change of the text from the
 neutral text. The difference on both sides cancels what all pictures of bodies and all sentences about people share.
-Any CLIP folder of transformers serves (`ClipEyes`), or the embedded scorer (`ScorerEyes`), which has seen few people.
+Any CLIP folder of transformers serves (`ClipEyes`); the embedded scorer has seen too few people.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from torch import Tensor
 from torch.nn import functional
 
 from backend.avatar.body import ADULT, AXES, Body, BodyAsset, body_asset, corner_weights
-from backend.embedded.scorer import Scorer
 from backend.geometry.mesh import vertex_normals
 from backend.render.cameras import DEFAULT_FOV, orbit
 from backend.render.raster import WarpRasteriser
@@ -87,23 +86,6 @@ class ClipEyes:
                                        antialias=True, align_corners=False).clamp(0, 1)
         out = self._model.vision_model((small - self._mean) / self._spread)
         return functional.normalize(self._model.visual_projection(out.pooler_output), dim=-1)
-
-
-class ScorerEyes:
-    """The embedded scorer."""
-
-    name = "embedded scorer"
-
-    def __init__(self, scorer: Scorer):
-        self._scorer = scorer
-
-    def of_texts(self, texts: Sequence[str]) -> Tensor:
-        """(N, D) unit vectors."""
-        return self._scorer._prompt_vectors(texts).cpu()
-
-    def of_pictures(self, pictures: Tensor) -> Tensor:
-        """(N, D) unit vectors."""
-        return self._scorer._picture_vectors(pictures.permute(0, 2, 3, 1))[0].cpu()
 
 
 @dataclass(frozen=True, eq=False)

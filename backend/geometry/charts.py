@@ -151,7 +151,7 @@ class _Clusters:
         self._set_pairs(a[apart], b[apart], self.length[apart], self.crease[apart])
 
 
-def segment(vertices: Floats, faces: Ints, graph: FaceGraph, limits: ChartLimits) -> Ints:
+def segment(faces: Ints, graph: FaceGraph, limits: ChartLimits) -> Ints:
     """(F,) chart of each face, 0 to K - 1, every chart connected."""
     normals = _smooth_normals(graph, 6)
     clusters = _Clusters(graph, normals, np.arange(len(faces)), limits)

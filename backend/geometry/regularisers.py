@@ -54,20 +54,6 @@ def vertex_normals_of(vertices: torch.Tensor, faces: torch.Tensor) -> torch.Tens
     return functional.normalize(total, dim=1, eps=1e-12)
 
 
-def edge_normal_consistency(
-    vertices: torch.Tensor, faces: torch.Tensor, edges: torch.Tensor | None = None
-) -> torch.Tensor:
-    """Mean of 1 - cos between the vertex normals at both ends of every edge (threestudio's variant): smoother
-    gradients than the face pairs, and blind to a fold that averages out."""
-    if edges is None:
-        _, edges = face_pairs(faces, len(vertices))
-    if not len(edges):
-        return vertices.sum() * 0.0
-    normals = vertex_normals_of(vertices, faces)
-    one, two = normals.index_select(0, edges[:, 0]), normals.index_select(0, edges[:, 1])
-    return (1.0 - (one * two).sum(1)).mean()
-
-
 def laplacian(vertices: torch.Tensor, faces: torch.Tensor, edges: torch.Tensor | None = None) -> torch.Tensor:
     """Mean squared distance of a vertex from the mean of its neighbours, in squared units of the vertices."""
     if edges is None:

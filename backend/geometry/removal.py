@@ -139,8 +139,8 @@ def _close(
     around = kept[np.isin(kept, names).any(1)]
     for _ in range(RINGS - 1):
         around = kept[np.isin(kept, np.unique(around)).any(1)]
-    local, faces, ours = _disc(vertices, names, at, points, around, joined, len(vertices))
-    wanted = _wanted(vertices, names, around, rim)
+    local, faces, ours = _disc(vertices, names, at, points, around)
+    wanted = _wanted(vertices, names, around)
     wanted = np.r_[wanted, np.full(len(local) - len(names), float(wanted.mean()))]
     local, faces = refine(local, faces, len(names), wanted, ours, flatness < FLAT)
     local, closing, overshoot = _faired(local, faces, names, vertices, around, closing)
@@ -149,11 +149,10 @@ def _close(
     return local[len(names):], numbers[faces], patch
 
 
-def _disc(
-    vertices: Floats, names: Ints, at: Ints, points: Floats, around: Ints, joined: Ints, count: int
-) -> tuple[Floats, Ints, Ints]:
+def _disc(vertices: Floats, names: Ints, at: Ints, points: Floats, around: Ints) -> tuple[Floats, Ints, Ints]:
     """(vertices: the rim's first, then new ones; faces (n, 3); keys `low * 2^32 + high` of edges between rim vertices
     that the mesh has) of a first patch that spoils no manifold."""
+    count = len(vertices)
     try:
         local, faces = vertices[names], at[triangulate(points, at)]
     except ValueError:
@@ -194,7 +193,7 @@ def _collared(vertices: Floats, names: Ints, at: Ints, points: Floats) -> tuple[
     return np.concatenate((vertices[names], inner)), np.r_[at, len(names) + np.arange(len(inner))][faces]
 
 
-def _wanted(vertices: Floats, names: Ints, around: Ints, rim: Rim) -> Floats:
+def _wanted(vertices: Floats, names: Ints, around: Ints) -> Floats:
     """(n,) mean length of the edges that end at each rim vertex."""
     count = len(vertices)
     edges = np.unique(half_edge_keys(around, count)[0])

@@ -41,7 +41,7 @@ def chart_vertices(faces: Ints, graph: FaceGraph, label: Ints, seam: Bools) -> t
     return int(number), corner.astype(np.int64).reshape(-1, 3)
 
 
-def euler_numbers(faces: Ints, graph: FaceGraph, label: Ints, seam: Bools, corner: Ints) -> Ints:
+def euler_numbers(graph: FaceGraph, label: Ints, seam: Bools, corner: Ints) -> Ints:
     """(K,) V - E + F of every chart of the cut surface; 1 is a disc."""
     number = int(label.max()) + 1
     owner = np.zeros(int(corner.max()) + 1, np.int64)
@@ -63,7 +63,7 @@ def slit_open(vertices: Floats, faces: Ints, graph: FaceGraph, label: Ints) -> t
     cost = graph.length * (1.6 - back[graph.ends].mean(1)) + 1e-12
     for _ in range(24):
         number, corner = chart_vertices(faces, graph, label, seam)
-        euler = euler_numbers(faces, graph, label, seam, corner)
+        euler = euler_numbers(graph, label, seam, corner)
         odd = np.flatnonzero(euler != 1)
         if not len(odd):
             return label, seam

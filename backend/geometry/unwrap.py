@@ -116,7 +116,7 @@ class _Atlas:
         self.marks = np.random.default_rng(0).integers(1, 1 << 40, len(faces))
         self.known = np.zeros(0, np.int64)
         self.attempt = 0
-        self.chart = segment(vertices, faces, self.graph, limits)
+        self.chart = segment(faces, self.graph, limits)
 
     def flatten(self) -> None:
         """Flatten until nothing is wrong, or the attempts are used up and Tutte's circle settles the rest."""

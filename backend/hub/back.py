@@ -190,13 +190,13 @@ class Back:
                 self.progress[message.job] = message.stage, message.fraction
             self.desk.on_ephemeral(message)
 
-    def _ended(self, worker: Worker, name: str, fence: int) -> bool:
+    def _ended(self, name: str, fence: int) -> bool:
         """A repeat of a last report that is already written down, or was settled otherwise (a cancel)."""
         job = self.desk.store.job(name)
         return job.life.fence == fence and not job.life.worker
 
     def _result(self, worker: Worker, message: Result, id: bytes) -> None:
-        if not self._ended(worker, message.job, message.fence):
+        if not self._ended(message.job, message.fence):
             job = self._leased(worker, message.job, message.fence)
             for one in message.arrays:
                 if not self.blobs.has(one.hash):
@@ -210,7 +210,7 @@ class Back:
         self._free(worker, message.job, message.fence, id)
 
     def _failed(self, worker: Worker, message: Failed, id: bytes) -> None:
-        if not self._ended(worker, message.job, message.fence):
+        if not self._ended(message.job, message.fence):
             job = self._leased(worker, message.job, message.fence)
             message.error.attempt = job.life.attempt
             if message.error.code == OutOfMemory.code:
@@ -219,7 +219,7 @@ class Back:
         self._free(worker, message.job, message.fence, id)
 
     def _paused(self, worker: Worker, message: WorkerPaused, id: bytes) -> None:
-        if not self._ended(worker, message.job, message.fence):
+        if not self._ended(message.job, message.fence):
             self.desk.apply(self._leased(worker, message.job, message.fence), Paused())
         self._free(worker, message.job, message.fence, id)
 

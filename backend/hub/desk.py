@@ -27,7 +27,7 @@ from backend.hub.states import (
 )
 from backend.hub.store import JobRow, Store
 from protocol.arrays import Descriptor
-from protocol.errors import MaquetteError, OutOfSpace
+from protocol.errors import OutOfSpace
 from protocol.messages import JobSummary, Reprioritise, Submit
 from protocol.specs import spec_from_map
 from protocol.worker_messages import WorkerEphemeral
@@ -246,11 +246,3 @@ def devices_of(job: JobRow) -> int:
 def model_of(job: JobRow) -> str:
     """What should be loaded already on the worker that takes it."""
     return f"{job.kind} {job.spec.get('prior', '')}"
-
-
-def plain_error(problem: Exception, ref: str) -> MaquetteError:
-    """The error to show to a peer: ours as it is, any other as `internal` with the mark of its traceback."""
-    if isinstance(problem, MaquetteError):
-        return problem
-    return MaquetteError(f"The hub has a defect (mark {ref}).", hint="See the hub's log.", detail={"ref": ref})
-

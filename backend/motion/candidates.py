@@ -77,7 +77,7 @@ def chosen(text: str, poses: Poses, figure: Figure, eyes: Eyes | None = None, en
     score = _by_words(text, poses, encode)
     order = np.argsort(-score, kind="stable")
     if eyes is not None:
-        best = _spread(order, score, LOOKED_AT)
+        best = _spread(order, LOOKED_AT)
         order = best[np.argsort(-_by_sight(text, poses.rotations[best], figure, eyes), kind="stable")]
     kept: list[int] = []
     turns = from_six(poses.rotations.astype(np.float64).reshape(-1, 22, 6))
@@ -103,7 +103,7 @@ def _by_words(text: str, poses: Poses, encode: Encode | None) -> Array:
     return np.asarray(source + 0.5 * angle_of(turns[:, 1:]).mean(1))
 
 
-def _spread(order: NDArray[np.int64], score: Array, count: int) -> NDArray[np.int64]:
+def _spread(order: NDArray[np.int64], count: int) -> NDArray[np.int64]:
     """Half of them the best by words, the other half from everywhere, so that what words miss can be seen."""
     first = order[: count // 2]
     rest = order[count // 2 :]

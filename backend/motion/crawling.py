@@ -58,11 +58,11 @@ def crawl(figure: Figure, fps: float, frames: int, manner: Manner) -> Take:
         carried = (euler(stance.foot_turn[:, side]) @ stand.ankle[side][:, None])[..., 0]
         stance.feet[:, side] = ankle - carried - [0, 0, figure.heads[PLACE[SIDES[side] + "ToeBase"], 2]]
     stance.contacts[:] = 0
-    _hands_on_floor(stance, t, stride, turned)
+    _hands_on_floor(stance, t, stride)
     return solve(stance, True, (0.0, -stride * rounds))
 
 
-def _hands_on_floor(stance: Stance, t: Array, stride: float, turned: Array) -> None:
+def _hands_on_floor(stance: Stance, t: Array, stride: float) -> None:
     """Wrists over the floor, each against the knee of its side by half a round."""
     figure, frames = stance.figure, stance.count
     probe = solve(stance, True)

@@ -88,8 +88,8 @@ def in_manner(gait: Gait, manner: Manner) -> Gait:
     )
 
 
-def endless(figure: Figure, gait: Gait, fps: float, frames: int, manner: Manner = NEUTRAL, heading: float = 0.0,
-            bend: float = 0.0) -> Take:
+def endless(figure: Figure, gait: Gait, fps: float, frames: int, manner: Manner = NEUTRAL, heading: float = 0.0
+            ) -> Take:
     """A loop of exactly `frames` frames (0 for one stride). heading: where it goes against where it looks (radians,
     pi backwards)."""
     scale = figure.leg / LEG
@@ -167,7 +167,7 @@ def _walked(
     wide = Stance(figure, fps, frames + 2 * pad)
     t = (np.arange(wide.count) - pad) / fps
     _feet(wide, t, gait, manner, times, sides, stations, period)
-    _body(wide, t, gait, manner, times, stations, period)
+    _body(wide, t, gait, manner, times, period)
     if loop:
         _make_periodic(wide, pad, frames, stride)
     stance = _middle(wide, pad, frames)
@@ -221,7 +221,7 @@ def _feet(stance: Stance, t: Array, gait: Gait, manner: Manner, times: Sequence[
         came_share = np.clip((came + np.abs(yaws_a[which] - yaws_a[before]) * 0.15) / (0.3 * figure.leg), 0.0, 1.0)
         pitch = pitch * np.where(pitch > 0, np.where(s > 0.45, next_share, came_share), came_share)
         landing = np.clip(moved / (0.3 * figure.leg), 0.0, 1.0)  # as the stand that follows begins
-        fly = _swing_pitch(u, gait, manner, next_share, landing)
+        fly = _swing_pitch(u, gait, next_share, landing)
         stance.foot_turn[:, side, 0] = np.where(flying, fly, pitch)
         stance.foot_turn[:, side, 2] = yaws_a[which] * (1 - smooth) + yaws_a[after] * smooth
         toe_down = ~flying & (pitch >= -1e-3)
@@ -239,7 +239,7 @@ def _roll(s: Array, gait: Gait, manner: Manner) -> Array:
     return np.asarray(PchipInterpolator(keys, values)(np.clip(s, 0, 1)))
 
 
-def _swing_pitch(u: Array, gait: Gait, manner: Manner, begin: Array, end: Array) -> Array:
+def _swing_pitch(u: Array, gait: Gait, begin: Array, end: Array) -> Array:
     """Pitch in swing u (0..1): the heel leads, the foot levels out and comes down toe up (or, on tiptoe, toe down)."""
     fast = min(gait.kick / 0.2, 1.0)
     keys = [0.0, 0.18, 0.45, 0.75, 1.0]
@@ -248,8 +248,7 @@ def _swing_pitch(u: Array, gait: Gait, manner: Manner, begin: Array, end: Array)
     return np.asarray(rise * begin + fall * end)
 
 
-def _body(stance: Stance, t: Array, gait: Gait, manner: Manner, times: Sequence[float], stations: Sequence[Station],
-          period: float) -> None:
+def _body(stance: Stance, t: Array, gait: Gait, manner: Manner, times: Sequence[float], period: float) -> None:
     """Pelvis, trunk, head and arms from what the feet do."""
     figure, fps = stance.figure, stance.fps
     feet = stance.feet[:, :, :2]

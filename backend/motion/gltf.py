@@ -55,7 +55,7 @@ def read_glb(path: Path, fps: float = 30.0) -> Recording:
     if "inverseBindMatrices" in skin:
         table = _accessor(document, blob, skin["inverseBindMatrices"], path).reshape(-1, 4, 4).transpose(0, 2, 1)
         inverse = dict(zip(skin["joints"], table, strict=False))
-    still = _worlds(nodes, parent_of, {}, 1)
+    still = _worlds(nodes, parent_of, {})
     rest = np.stack([np.linalg.inv(inverse[one].astype(np.float64)) if one in inverse else still[one][0]
                      for one in order])
     clips = {}
@@ -63,7 +63,7 @@ def read_glb(path: Path, fps: float = 30.0) -> Recording:
         name = str(animation.get("name") or f"clip {number}")
         tracks, seconds = _tracks(document, blob, animation, fps, path)
         count = max(2, round(seconds * fps) + 1)
-        worlds = _worlds(nodes, parent_of, tracks, count)
+        worlds = _worlds(nodes, parent_of, tracks)
         clips[name] = _upright(np.stack([np.broadcast_to(worlds[one], (count, 4, 4)) for one in order], 1))
     return Recording([str(nodes[one].get("name", f"joint{one}")) for one in order], parents, _upright(rest), clips, fps)
 
@@ -191,9 +191,9 @@ def _sampled(kind: str, times: Array, values: Array, at: Array, turning: bool) -
 
 
 def _worlds(
-    nodes: list[dict[str, Any]], parent_of: dict[int, int], tracks: dict[tuple[int, str], Array], count: int
+    nodes: list[dict[str, Any]], parent_of: dict[int, int], tracks: dict[tuple[int, str], Array]
 ) -> dict[int, Array]:
-    """(count or 1, 4, 4) of every node in the file's own frame."""
+    """(frames of the tracks or 1, 4, 4) of every node in the file's own frame."""
     worlds: dict[int, Array] = {}
     for number in _parents_first(nodes, parent_of):
         node = nodes[number]

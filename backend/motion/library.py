@@ -106,7 +106,7 @@ def compose(
     if not fps > 0:
         raise BadRequest("fps must be above 0.", path="fps")
     endless = loop == "yes" or (loop == "auto" and len(chosen) == 1 and (chosen[0].entry.cyclic or chosen[0].part.loop))
-    shares = _lengths(chosen, frames, fps, endless)
+    shares = _lengths(chosen, frames, fps)
     takes: list[Take] = []
     places: list[Chosen] = []
     seated = False
@@ -183,7 +183,7 @@ def _varied(manner: Manner, random: np.random.Generator) -> Manner:
                    size=manner.size * by[3])
 
 
-def _lengths(chosen: Sequence[Chosen], frames: int, fps: float, endless: bool) -> list[int]:
+def _lengths(chosen: Sequence[Chosen], frames: int, fps: float) -> list[int]:
     """Frames of each part, 0 for natural: said seconds stay; the others share what is left by what is natural."""
     said = [round(one.part.seconds * fps) for one in chosen]
     if not frames:

@@ -66,7 +66,7 @@ def make(entry: Entry, part: Part, figure: Figure, fps: float, frames: int, mann
     if entry.name in GAITS:
         take = _gait(entry.name, part, figure, fps, frames, manner, loop)
     elif entry.name == "crawl":
-        take = _crawl(figure, fps, frames, manner, loop, part)
+        take = _crawl(figure, fps, frames, manner, loop)
     elif entry.name == "turn":
         angle = math.radians(part.degrees or 90.0) * (-1 if part.direction == "right" else 1)
         take = gaits.along(figure, gaits.in_manner(gaits.TURN, manner), fps, gaits.around(angle), manner,
@@ -145,7 +145,7 @@ def _circle(count: int, metres: float, left: bool) -> list[gaits.Station]:
              sign * 2 * math.pi * n / count) for n in range(count + 1)]
 
 
-def _crawl(figure: Figure, fps: float, frames: int, manner: Manner, loop: bool, part: Part) -> Take:
+def _crawl(figure: Figure, fps: float, frames: int, manner: Manner, loop: bool) -> Take:
     if loop:
         return crawl(figure, fps, frames, manner)
     going = crawl(figure, fps, max(frames - round(2.2 * fps), round(2.4 * fps)), manner)

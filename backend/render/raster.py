@@ -88,7 +88,7 @@ class WarpRasteriser:
         cameras: Cameras,
         topology: EdgeTopology | None = None,
     ) -> torch.Tensor:
-        return antialias(image, fragments, vertices, faces, cameras, topology)
+        return antialias(image, fragments, faces, cameras, topology)
 
 
 class NvdiffrastRasteriser:
@@ -147,12 +147,11 @@ def interpolate(attributes: torch.Tensor, faces: torch.Tensor, fragments: Fragme
 def antialias(
     image: torch.Tensor,
     fragments: Fragments,
-    vertices: torch.Tensor,
     faces: torch.Tensor,
     cameras: Cameras,
     topology: EdgeTopology | None = None,
 ) -> torch.Tensor:
-    """Our own silhouette step; see `Rasteriser.antialias`. `vertices` are those that made the fragments."""
+    """Our own silhouette step; see `Rasteriser.antialias`. The vertices are those that made the fragments."""
     if image.shape[:3] != fragments.face.shape:
         raise ValueError(f"antialias: image {tuple(image.shape)} does not fit fragments {tuple(fragments.face.shape)}")
     topology = edge_topology(faces) if topology is None else topology

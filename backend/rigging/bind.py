@@ -178,12 +178,6 @@ def read(solid: Solid, values: NDArray[np.float32], points: Floats) -> Floats:
     return np.asarray(result / amount)
 
 
-def group_mean(values: Floats, group: NDArray[np.int64], count: int) -> Floats:
-    """(count, J) means of the rows of each group."""
-    matrix = coo_matrix((np.ones(len(group)), (group, np.arange(len(group)))), shape=(count, len(group))).tocsr()
-    return np.asarray((matrix @ values) / np.bincount(group, minlength=count)[:, None])
-
-
 def smooth(values: Floats, faces: NDArray[np.integer], times: int) -> Floats:
     """Half its own, half its neighbours' mean, so many times; vertices without neighbours stay."""
     neighbours = adjacency(faces, len(values))

@@ -23,7 +23,6 @@ from backend.geometry.mesh import vertex_normals
 from backend.rigging.transfer import skeleton_of
 from protocol.skeleton import Skeleton
 
-TALL = 1.7  # metres; the size in which all numbers here are meant
 BODY_POINTS = 3000
 MOVING = (
     "Hips", "Spine", "Spine1", "Spine2", "Neck", "Head",

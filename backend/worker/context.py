@@ -124,7 +124,7 @@ class WorkerContext:
         ))
 
     def check(self) -> None:
-        self._link.step(self._held)
+        self._link.step()
         if self._held.lost:
             raise LeaseLost("The job was given to another attempt.")
         if self._held.stopped:

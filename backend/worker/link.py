@@ -143,7 +143,7 @@ class Link:
         self._wake()
         self._wait_over(held)
 
-    def step(self, held: Held) -> None:
+    def step(self) -> None:
         """The job made a step."""
         self._talk.progress += 1
 

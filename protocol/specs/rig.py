@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from .. import checks
-from ..skeleton import INFLUENCES
 from .base import Input, Spec
 
 CREATURES = ("auto", "humanoid", "quadruped", "bird", "snake", "spider", "fish", "prop")
@@ -19,10 +18,6 @@ SKELETON_INPUTS = (
     Input("joint_rotations", ("<f4",), (None, 3, 3), required=False),
     Input("joint_parents", ("<i2",), (None,), required=False),
     Input("joint_names", ("|u1",), (None,), required=False, maximum=1 << 20),
-)
-WEIGHT_INPUTS = (
-    Input("weights", ("<f4",), (None, INFLUENCES), required=False),
-    Input("weight_joints", ("<u2",), (None, INFLUENCES), required=False),
 )
 MARKERS = {
     "humanoid": ("chin", "groin", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_knee", "right_knee"),

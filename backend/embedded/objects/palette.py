@@ -15,14 +15,6 @@ def rgb(code: str) -> Colour:
     return tuple(int(code[i : i + 2], 16) / 255 for i in (0, 2, 4))  # type: ignore[return-value]
 
 
-@dataclass(frozen=True)
-class Word:
-    """A word the prior knows: its plain name, and other words that mean the same."""
-
-    name: str
-    synonyms: tuple[str, ...] = ()
-
-
 COLOURS: dict[str, Colour] = {
     "red": rgb("cc1f24"),
     "orange": rgb("f0801a"),

@@ -23,7 +23,6 @@ def test_mesh_is_closed_and_wound_outward():
     assert 0.04 < signed_volume(body.vertices, ASSET.triangles) < 0.12  # cubic metres of a person
     assert abs(body.vertices[:, 2].min()) < 1e-6
     assert ASSET.faces.shape == (13710, 4) and body.vertices.shape == (13718, 3)
-    assert ASSET.triangle_uvs.shape == (3 * len(ASSET.triangles), 2)
     assert np.count_nonzero(ASSET.face_parts == EYE) == 2 * 70
 
 

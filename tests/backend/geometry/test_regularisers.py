@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from backend.geometry.regularisers import (
-    edge_normal_consistency,
     face_pairs,
     laplacian,
     normal_consistency,
@@ -48,7 +47,6 @@ def test_a_flat_sheet_costs_nothing_and_a_fold_costs_its_angle():
     faces = torch.tensor([[0, 1, 2], [1, 3, 2]])
     flat = torch.tensor([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0]])
     assert float(normal_consistency(flat, faces)) == pytest.approx(0, abs=1e-6)
-    assert float(edge_normal_consistency(flat, faces)) == pytest.approx(0, abs=1e-6)
     folded = flat.clone()
     angle = 0.5  # turn the second face around the shared edge (1, 2)
     axis = torch.nn.functional.normalize(flat[2] - flat[1], dim=0)
@@ -62,7 +60,7 @@ def test_a_flat_sheet_costs_nothing_and_a_fold_costs_its_angle():
 def test_gradients_smooth_a_noisy_sphere():
     vertices, faces = sphere()
     noise = torch.randn(vertices.shape, generator=torch.Generator().manual_seed(1)) * 0.01
-    for term in (normal_consistency, edge_normal_consistency, laplacian):
+    for term in (normal_consistency, laplacian):
         moved = (vertices + noise).requires_grad_()
         before = term(moved, faces)
         before.backward()
@@ -85,6 +83,6 @@ def test_sign_entropy_pulls_both_ends_to_one_sign_and_is_zero_on_nothing():
 def test_degenerate_faces_and_empty_meshes_keep_gradients_finite():
     vertices = torch.zeros(3, 3, requires_grad=True)
     faces = torch.tensor([[0, 1, 2], [1, 0, 2]])
-    (normal_consistency(vertices, faces) + edge_normal_consistency(vertices, faces)).backward()
+    normal_consistency(vertices, faces).backward()
     assert torch.isfinite(vertices.grad).all()
     assert float(normal_consistency(vertices.detach(), torch.zeros(0, 3, dtype=torch.long))) == 0

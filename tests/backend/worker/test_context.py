@@ -36,7 +36,7 @@ class LinkModel:
     def warn(self, held, text):
         self.warnings.append(text)
 
-    def step(self, held):
+    def step(self):
         self.steps += 1
 
     def keep(self, held, descriptor, data):
