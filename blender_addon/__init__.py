@@ -46,9 +46,10 @@ def _classes():  # type: ignore[no-untyped-def]
 def register() -> None:
     import bpy
 
-    from . import batch, filemark, properties, thumbnails, ticking, translations
+    from . import batch, bundled, filemark, properties, thumbnails, ticking, translations
     from .panels import connection
 
+    bundled.provide()  # before anybody else asks for packages of these names
     translations.register(__name__)
     for cls in _classes():
         bpy.utils.register_class(translations.claim(cls))

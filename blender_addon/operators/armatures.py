@@ -77,7 +77,7 @@ class MAQUETTE_OT_save_bone_map(OnArmature, bpy.types.Operator):
     bl_description = "Save which bone plays which part, as it is guessed now, under a name"
     bl_options = {"REGISTER"}
 
-    name: bpy.props.StringProperty(name="Name", default="")
+    name: bpy.props.StringProperty(name="Name", description="What the map is called in the list", default="")
 
     def invoke(self, context, event):
         self.name = armatures.chosen(context).name
@@ -110,7 +110,9 @@ class MAQUETTE_OT_to_strip(OnAction, bpy.types.Operator):
     bl_description = "Put the armature's Action on a track of its own, to be mixed with others"
     bl_options = {"REGISTER", "UNDO"}
 
-    repeat: bpy.props.FloatProperty(name="Repeat", default=1.0, min=0.1, max=1000.0)
+    repeat: bpy.props.FloatProperty(
+        name="Repeat", description="How often the Action plays", default=1.0, min=0.1, max=1000.0
+    )
 
     def execute(self, context):
         rig = armatures.chosen(context)

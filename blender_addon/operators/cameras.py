@@ -22,7 +22,9 @@ class MAQUETTE_OT_place_cameras(bpy.types.Operator):
     bl_description = "Place cameras around the selected objects, in a collection of their own"
     bl_options = {"REGISTER", "UNDO"}
 
-    arrangement: bpy.props.EnumProperty(name="Arrangement", items=ARRANGEMENTS, default="RING")
+    arrangement: bpy.props.EnumProperty(
+        name="Arrangement", description="How the cameras stand", items=ARRANGEMENTS, default="RING"
+    )
     count: declared.camera_count()
     elevation: declared.camera_elevation()
 
