@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Two messages for whoever runs a hub: an action with its values, and what came of it (`backend/hub/manage`).
+"""Two messages for whoever runs a hub: an action with its values, and what came of it (`backend.hub.manage`).
 
 They are not part of the artists' conversation, so `session` does not know them; a command asks, waits and ends.
 """

@@ -161,12 +161,3 @@ def _only_stable_diffusion(control: Path | None, what: str) -> None:
     if control is not None:
         raise PriorNotFound(f"`prior` names a ControlNet for {what}; Maquette uses them with Stable Diffusion.",
                             hint="Leave out the part behind the plus sign, or choose a Stable Diffusion folder.")
-
-
-def preload() -> None:
-    """Imports what loading any prior needs (2 to 4 s), so that an idle worker can do it before the first job comes."""
-    from backend.priors.loading import quiet
-
-    with quiet():
-        from diffusers import AutoencoderKL, IFPipeline, StableDiffusionPipeline, UNet2DConditionModel  # noqa: F401
-        from transformers import BertModel, BertTokenizerFast  # noqa: F401
