@@ -47,6 +47,7 @@ def deliver_texture(delivery: Delivery) -> str:
             titled(item.name), f"Maquette: {delivery.prompt}"[:60], new, *materials.values(delivery.report),
             uv_name=uv_map,
         )
+        materials.show_in_solid(surface, delivery.arrays.get("thumbnail"))
         used = np.empty(len(item.data.polygons), np.int32)
         item.data.polygons.foreach_get("material_index", used)
         adopting.give(item, surface, np.isin(used, slots) if slots else None)

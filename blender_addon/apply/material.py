@@ -7,11 +7,13 @@ frame.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import bpy
 
 from .. import compat
+from .image import BrokenImage, mean_colour
 from .mesh import UV_NAME
 
 PREVIEW_COLOUR = "Colour"
@@ -73,6 +75,19 @@ def textured(name: str, label: str, image: Any, roughness: float, metallic: floa
     material.metallic = metallic
     nodes.active = source  # Texture Paint and Solid shading with textures look at the active node
     return material
+
+
+def show_in_solid(material: Any, thumbnail: Any) -> None:
+    """Give the material the colour that Solid shading shows, which knows no textures: that of the result's picture.
+
+    thumbnail: PNG bytes, None where there is none; a picture that is none changes nothing.
+    """
+    if thumbnail is None:
+        return
+    with contextlib.suppress(BrokenImage):
+        colour = mean_colour(thumbnail)
+        if colour is not None:
+            material.diffuse_color = colour
 
 
 def with_maps(material: Any, maps: dict[str, Any], uv_name: str = UV_NAME) -> Any:

@@ -53,6 +53,7 @@ def deliver(delivery: Delivery) -> str:
         uv_name=layer,
     )
     materials.with_maps(surface, maps_of(delivery, name), layer)
+    materials.show_in_solid(surface, delivery.arrays.get("thumbnail"))
     adopting.give(item, surface)
     remember(item, delivery)
     compat.undo_push(f"Maquette: {name} painted")

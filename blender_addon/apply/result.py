@@ -87,6 +87,7 @@ def _material(name: str, delivery: Delivery, png: np.ndarray) -> Any:
     roughness, metallic = materials.values(delivery.report)
     image = image_from_png(name, png, external=delivery.external_images)
     surface = materials.textured(name, f"Maquette: {name}", image, roughness, metallic)
+    materials.show_in_solid(surface, delivery.arrays.get("thumbnail"))
     before = previews.find(delivery.job_id)
     if before is not None and before.data.materials and before.data.materials[0] is not None:
         surface.diffuse_color = before.data.materials[0].diffuse_color  # Solid shading keeps the colour it had

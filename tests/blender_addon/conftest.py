@@ -30,14 +30,14 @@ def empty_scene() -> Iterator[None]:
 
 
 def png_bytes(pixels: np.ndarray) -> bytes:
-    """pixels: (H, W, 3) uint8, top row first. A PNG written by hand: the writer is not under test."""
-    height, width, _ = pixels.shape
+    """pixels: (H, W, 3 or 4) uint8, top row first. A PNG written by hand: the writer is not under test."""
+    height, width, channels = pixels.shape
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     rows = b"".join(b"\x00" + row.tobytes() for row in pixels)
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    head = struct.pack(">IIBBBBB", width, height, 8, {3: 2, 4: 6}[channels], 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 

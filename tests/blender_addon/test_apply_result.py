@@ -14,7 +14,7 @@ from mathutils import Matrix
 
 from blender_addon import compat
 from blender_addon.apply import placement, preview
-from blender_addon.apply.image import BrokenImage, image_from_png
+from blender_addon.apply.image import BrokenImage, image_from_png, mean_colour
 from blender_addon.apply.mesh import BrokenMesh
 from blender_addon.apply.result import Delivery, deliver
 
@@ -86,6 +86,19 @@ def test_the_picture_reaches_the_surface_with_and_without_a_group(arrays, groupe
     assert nodes["UVMAP"].uv_map == "UVMap"
     end = nodes["GROUP_OUTPUT" if grouped else "BSDF_PRINCIPLED"].inputs["Colour" if grouped else "Base Color"]
     assert end.links[0].from_node == nodes["TEX_IMAGE"]
+
+
+def test_solid_shading_shows_the_colour_of_the_picture(arrays, make_png):
+    """Which knows no textures: without it every result that had no preview is grey there."""
+    shown = np.zeros((16, 16, 4), np.uint8)
+    shown[4:12, 4:12] = (188, 0, 255, 255)  # the rest is background
+    colour = give(arrays | {"thumbnail": np.frombuffer(make_png(shown), np.uint8)}).data.materials[0].diffuse_color
+    assert colour[:] == pytest.approx((0.503, 0.0, 1.0, 1.0), abs=2e-3)  # linear: 188 is half the light of 255
+    images = len(bpy.data.images)
+    assert mean_colour(make_png(np.zeros((8, 8, 4), np.uint8))) is None
+    assert mean_colour(make_png(np.zeros((8, 1024, 4), np.uint8))) is None  # would take a frame to decode
+    assert len(bpy.data.images) == images
+    assert give(arrays | {"thumbnail": np.zeros(9, np.uint8)}).data.materials[0].diffuse_color[0] == pytest.approx(0.8)
 
 
 def test_exporters_find_the_picture(arrays, tmp_path):
