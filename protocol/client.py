@@ -2,9 +2,8 @@
 """A client of the hub on real sockets: `poll` for a GUI timer, `wait` for scripts, and no Python thread.
 
 Two DEALER sockets go to the hub, `ctl` for control and `blk` for bulk, so that a cancel never waits behind a
-mesh. libzmq's own I/O thread is C++ and never runs Python, which is what makes this safe inside Blender. Messages
-are sent with copy=True and received with copy=False: the other way round pyzmq starts a Python thread
-(add-on reference, section 1).
+mesh (`sockets`). libzmq's own I/O thread is C++ and never runs Python, which is what makes this safe inside Blender.
+What is said on them is decided by `session`; here it is driven.
 
     client = Client.local()                      # the hub of this machine, found by its connection file
     job = client.submit(TextTo3DSpec("a red mushroom"))
@@ -19,25 +18,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import zmq
 from numpy.typing import NDArray
 
 from . import compress
 from .errors import BadRequest, MaquetteError, NotAllowed, NotConnected, TimedOut
-from .framing import MAX_FRAME
-from .handshake import HandshakeWatch
 from .keys import Keys, Pairing
-from .line import BLK, CTL
+from .line import CTL
 from .local import ConnectionInfo, default_data_folder, read_connection_file
 from .messages import Continue, Pause, Reprioritise
 from .session import Session
+from .sockets import Ready, Sockets
 from .specs import JobSpec
 from .updates import ConnectionState, JobView, Result, Update
 
 __all__ = ["Client", "new_job_id"]
 
 NEAR = ("tcp://127.", "tcp://localhost:", "tcp://[::1]:")  # this very machine, where compressing never pays
-IN, OUT = int(zmq.POLLIN), int(zmq.POLLOUT)  # plain numbers: the operators of enums cost an idle poll a lot
 GONE_AFTER = 0.5  # seconds without an open connection before the session counts as lost
 LOOK_AGAIN = 0.5  # seconds between looks at the connection file while there is no hub
 REFUSED_AGAIN = 5.0  # seconds before a hub that did not accept our key, or had another one, is tried again
@@ -77,9 +73,7 @@ class Client:
         self._address = address
         self._keys = keys
         self._session = Session(software=software, token=token, new_id=lambda: os.urandom(16))
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._sockets: dict[str, zmq.Socket[bytes]] = {}
-        self._watches: dict[str, HandshakeWatch] = {}
+        self._sockets = Sockets()
         self._gone_since: float | None = None
         self._dear = 0.0  # seconds that one of the last messages took
         self._look_at = 0.0
@@ -194,26 +188,25 @@ class Client:
         now = self._clock()
         end = now + budget_seconds
         self._look_for_hub(now)
-        ready = self._ready()
-        if any(watch.events in ready for watch in self._watches.values()):
+        ready = self._sockets.ready()
+        if self._sockets.stirred(ready):
             self._watch_handshake(now)
         self._watch_connection(now, ready)
         busy, first = True, True
         while busy:
             busy = False
-            for channel, socket in list(self._sockets.items()):
-                if not ready.get(socket, 0) & IN or not first and now + self._dear > end:
+            for channel in self._sockets.channels:
+                if not self._sockets.readable(channel, ready) or not first and now + self._dear > end:
                     continue
-                try:
-                    frames = socket.recv_multipart(zmq.NOBLOCK, copy=False)
-                except zmq.Again:
+                frames = self._sockets.take(channel)
+                if frames is None:
                     continue
-                self._session.receive(channel, [one.buffer for one in frames], now)
+                self._session.receive(channel, frames, now)
                 self._flush()
                 began, now = now, self._clock()
                 self._dear = max(now - began, 0.5 * self._dear)
                 busy, first = True, False
-            ready = self._ready() if busy and now + self._dear <= end else {}
+            ready = self._sockets.ready() if busy and now + self._dear <= end else {}
         self._session.tick(now)
         self._flush()
         updates = list(self._session.updates)
@@ -245,7 +238,7 @@ class Client:
                 raise self.problem
             if end is not None and self._clock() > end:
                 raise TimedOut(f"Job {job} has not ended after {timeout:g} seconds; it goes on.")
-            self._sleep(0.05)
+            self._sockets.wait(0.05)
 
     def wait_connected(self, timeout: float) -> None:
         """Block until the hub answers. Raises its refusal, or NotConnected after `timeout` seconds."""
@@ -260,24 +253,24 @@ class Client:
                     raise self.problem
                 where = self._address or str(self._file)
                 raise NotConnected(f"No hub answers at {where}.", hint="Start one with: maquette serve")
-            self._sleep(0.02)
+            self._sockets.wait(0.02)
         self._session.updates.extendleft(reversed(pending))
 
     def reconnect(self) -> None:
         """Start the connection over, for example after a refusal was put right."""
         self._look_at, self._seen_file = 0.0, None
-        self._close_sockets()
+        self._sockets.close()
         self._look_for_hub(self._clock())
 
     def close(self) -> None:
         """Say goodbye and free the sockets; returns at once, never waits for the hub."""
-        if self._context.closed:
+        if self._sockets.ended:
             return
         self._session.leave()
         self._flush()
-        self._close_sockets()
+        self._sockets.close()
         self._session.closed()
-        self._context.term()
+        self._sockets.end()
 
     def __enter__(self) -> Client:
         return self
@@ -285,7 +278,7 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # Sockets
+    # The connection
 
     def _look_for_hub(self, now: float) -> None:
         """Open the sockets, once there is an address; while there is no hub, see whether the file names a new one."""
@@ -306,76 +299,41 @@ class Client:
             return
         self._seen_file, self._address, self._keys = info, info.address, info.keys
         self._session.token = info.secret
-        self._close_sockets()
+        self._sockets.close()
         self._open_sockets(info.address, now)
 
     def _open_sockets(self, address: str, now: float) -> None:
         far = compress.available() and not address.startswith(NEAR)
         self._session.features = (compress.FEATURE,) if far else ()
-        for channel, queue in ((CTL, 64), (BLK, 16)):
-            socket = self._context.socket(zmq.DEALER)
-            for option, value in (
-                (zmq.LINGER, 0), (zmq.IMMEDIATE, 1), (zmq.SNDHWM, queue), (zmq.MAXMSGSIZE, MAX_FRAME),
-                (zmq.HEARTBEAT_IVL, 5000), (zmq.HEARTBEAT_TIMEOUT, 15000), (zmq.HANDSHAKE_IVL, 5000),
-                (zmq.TCP_KEEPALIVE, 1), (zmq.RECONNECT_IVL, 100), (zmq.RECONNECT_IVL_MAX, 5000),
-            ):
-                socket.setsockopt(option, value)
-            if self._keys is not None:
-                self._keys.secure(socket)
-            self._watches[channel] = HandshakeWatch(socket, address, self._keys is not None)
-            try:
-                socket.connect(address)
-            except zmq.ZMQError as problem:
-                socket.close()
-                raise BadRequest(
-                    f"{address!r} is not an address that can be connected to ({problem}).", path="address",
-                    hint="It has the form tcp://host:port.",
-                ) from problem
-            self._sockets[channel] = socket
+        self._sockets.open(address, self._keys)
         self._gone_since = None
         self._session.opened(now)
 
-    def _close_sockets(self) -> None:
-        for watch in self._watches.values():
-            watch.close()
-        self._watches.clear()
-        for socket in self._sockets.values():
-            socket.close(linger=0)
-        self._sockets.clear()
-
     def _watch_handshake(self, now: float) -> None:
         """Say why no connection comes about; give a hub up for a while that does not let us in, or is not ours."""
-        if not self._watches:
+        watch = self._sockets.watch
+        if watch is None:
             return
-        before = self._watches[CTL].trouble
-        broke = [watch for watch in self._watches.values() if watch.look()]
-        if broke and self._session.state is ConnectionState.READY:
+        before = watch.trouble
+        if self._sockets.broke() and self._session.state is ConnectionState.READY:
             # libzmq connects again within a moment, as somebody whom the hub has never met, and says nothing.
             self._session.lost(now, NotConnected("The connection to the hub broke.", hint="It is tried again."))
-        trouble = self._watches[CTL].trouble
+        trouble = watch.trouble
         if trouble is None or trouble is before:
             return
-        if self._watches[CTL].final and self._file is None:
-            self._close_sockets()
+        if watch.final and self._file is None:
+            self._sockets.close()
             self._look_at = now + REFUSED_AGAIN
             self._session.refused(trouble)
         else:  # a hub of this machine that was started anew has new keys; its file says them in a moment
             self._session.hindered(trouble)
 
-    def _ready(self) -> dict[Any, int]:
-        """What each socket and each watch is ready for. One question for all: an idle poll does nothing else, and
-        asking them one by one, or being refused by each, takes several times as long."""
-        asked = [(socket, IN | OUT) for socket in self._sockets.values()]
-        asked += [(watch.events, IN) for watch in self._watches.values()]
-        return dict(zmq.zmq_poll(asked, 0)) if asked else {}
-
-    def _watch_connection(self, now: float, ready: Mapping[Any, int]) -> None:
+    def _watch_connection(self, now: float, ready: Ready) -> None:
         """With IMMEDIATE=1 a socket that cannot send has no connection, which is seen long before a ping is due."""
         if self._session.state is not ConnectionState.READY or self._session.outbox[CTL]:
             self._gone_since = None
             return
-        writable = all(ready.get(socket, 0) & OUT for socket in self._sockets.values())
-        if writable:
+        if self._sockets.writable(ready):
             self._gone_since = None
         elif self._gone_since is None:
             self._gone_since = now
@@ -384,20 +342,4 @@ class Client:
             self._session.lost(now, NotConnected("The connection to the hub broke.", hint="It is tried again."))
 
     def _flush(self) -> None:
-        for channel, socket in self._sockets.items():
-            queue = self._session.outbox[channel]
-            while queue:
-                try:
-                    socket.send_multipart(queue[0], zmq.NOBLOCK, copy=True)
-                except zmq.Again:
-                    break
-                queue.popleft()
-
-    def _sleep(self, seconds: float) -> None:
-        poller = zmq.Poller()
-        for socket in self._sockets.values():
-            poller.register(socket, zmq.POLLIN)
-        if self._sockets:
-            poller.poll(int(seconds * 1000))
-        else:
-            time.sleep(seconds)
+        self._sockets.flush(self._session.outbox)

@@ -150,7 +150,7 @@ def our_round(client: Client, job: str, ticks: list[float] | None = None) -> flo
         if any(isinstance(one, JobFinished) for one in updates):
             break
         if not updates:
-            client._sleep(0.05)
+            client._sockets.wait(0.05)
     seconds = time.perf_counter() - began
     client.forget(job)
     return seconds
@@ -174,7 +174,7 @@ def cancels(client: Client, job: str, count: int) -> list[float]:
             if any(isinstance(update, JobChanged) and update.job == one for update in updates):
                 break
             _keep_streaming(client, job, updates)
-            client._sleep(0.001)
+            client._sockets.wait(0.001)
         found.append(time.perf_counter() - began)
         _keep_streaming(client, job, updates)
     client.forget(job)
