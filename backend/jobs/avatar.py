@@ -34,7 +34,7 @@ from backend.geometry.health import check
 from backend.geometry.mesh import Mesh, face_areas
 from backend.geometry.simplify import simplify
 from backend.geometry.unwrap import unwrap
-from backend.jobs import presets
+from backend.jobs import memory, presets
 from backend.jobs.avatar_stage import SculptStage, Texts
 from backend.jobs.coarse import hash_grid_config
 from backend.jobs.context import JobContext
@@ -45,7 +45,7 @@ from backend.jobs.keeper import Keeper
 from backend.jobs.paint import repaint
 from backend.jobs.presets import AvatarSculpt, Preset
 from backend.jobs.previews import Previews, to_bytes
-from backend.jobs.prompt import Notes, load_prior, taught
+from backend.jobs.prompt import Notes, arrange, load_prior, take_turns, taught
 from backend.jobs.results import MeshResult, versions
 from backend.jobs.stopwatch import Stopwatch
 from backend.motion.library import perform
@@ -79,7 +79,14 @@ def avatar(spec: AvatarSpec, context: JobContext) -> MeshResult:
         notes.add("The device's memory ran out before; this attempt looks through fewer views at once.")
     rasteriser = choose_rasteriser(context.device)
     with watch.stage("read the prompt", spec.prompt):
-        broad, sharp = read_voices(spec, context, notes)
+        figure = preset.avatar
+        room = memory.surface_room(spec.texture_size or figure.texture, figure.pixels, figure.views)
+        plan, views = memory.plan_figure(spec.prior, context, figure.views, figure.tetrahedra, room)
+        if views < figure.views:
+            notes.add(f"To fit into the device's memory the figure is looked at from {views} sides at once instead of "
+                      f"{figure.views}.")
+            preset = replace(preset, avatar=replace(figure, views=views))
+        broad, sharp = read_voices(spec, context, notes, notes.planned(plan))
     preset = replace(preset, avatar=fitting(preset.avatar, sharp))
     with watch.stage("dress", "choosing body and clothes") as tell:
         reading = seen_by_clip(spec, reading, context, tell)
@@ -131,16 +138,22 @@ def avatar(spec: AvatarSpec, context: JobContext) -> MeshResult:
         **facts,
         **asset.facts,
         "material": {"roughness": 0.7, "metallic": 0.0},
+        "memory": notes.memory,
         "warnings": notes.warnings,
     }
     context.progress("done", 1.0, "finished", 0.0)
     return MeshResult(arrays, report)
 
 
-def read_voices(spec: AvatarSpec, context: JobContext, notes: Notes) -> tuple[Voice, Voice]:
+def read_voices(
+    spec: AvatarSpec, context: JobContext, notes: Notes, plan: memory.MemoryPlan | None = None
+) -> tuple[Voice, Voice]:
     """The prior of each stage with the prompt read. What the embedded prior knows of the prompt is not asked: who the
     figure is follows from the words, whatever the prior has seen."""
+    take_turns(context, plan is not None and plan.parked)
     priors = load_prior(spec.prior, "coarse", context), load_prior(spec.prior, "fine", context)
+    for one in priors:
+        arrange(one, plan, context)
     broad, sharp = taught(priors, spec.prior, spec.prompt, spec.negative_prompt, context, notes, spec)
     first = Voice(broad, PromptBook(broad, spec.prompt, spec.negative_prompt))
     if sharp is broad:

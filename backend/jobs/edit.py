@@ -75,9 +75,7 @@ def edit(spec: EditSpec, context: JobContext) -> MeshResult:
     watch = Stopwatch(context, _plan(spec, preset))
     notes = Notes(context)
     rasteriser = choose_rasteriser(context.device)
-    plan = memory.plan_for(preset, spec.prior, context)
-    if plan.sentence():
-        notes.add(plan.sentence())
+    plan = notes.planned(memory.plan_for(preset, spec.prior, context))
     with watch.stage("read the mesh", "looking at the mesh"):
         given = read_edit(context.inputs, notes)
     previews = Previews(context, preset.preview_every, 1.0, given.frame.back)
@@ -107,6 +105,7 @@ def edit(spec: EditSpec, context: JobContext) -> MeshResult:
         **asset.facts,
         "material": material_of(spec.prompt).to_map(),
         "nearest_known": notes.nearest_known,
+        "memory": notes.memory,
         "warnings": notes.warnings,
     }
     context.progress("done", 1.0, "finished", 0.0)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.geometry.bake import seam_error
-from backend.jobs import presets
+from backend.jobs import memory, presets
 from backend.jobs.context import JobContext
 from backend.jobs.finish import Asset, portrait
 from backend.jobs.guide import Voice
@@ -64,6 +64,7 @@ def inpaint(spec: InpaintSpec, context: JobContext) -> MeshResult:
         "stages": [record.to_map() for record in watch.records],
         **facts,
         "nearest_known": notes.nearest_known,
+        "memory": notes.memory,
         "warnings": notes.warnings,
     }
     context.progress("done", 1.0, "finished", 0.0)
@@ -99,7 +100,10 @@ def _inpaint_mesh(
         given = read_inpaint(spec, context.inputs, notes)
     with watch.stage("read the prompt", spec.prompt):
         if engine != "classical":
-            voices = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec,
+            views = preset.paint.views + 1
+            room = memory.surface_room(preset.finish.texture, preset.fine.pixels, views)
+            plan = notes.planned(memory.plan_painting(spec.prior, context, views, room=room))
+            voices = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec, plan,
                                  paints=engine == "views")
     with watch.stage("paint", "making it anew") as tell:
         if voices is None:

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from backend.geometry.bake import to_bytes
 from backend.inpainting import inpainter_of
+from backend.jobs import memory
 from backend.jobs.context import JobContext
 from backend.jobs.guide import Voice
 from backend.jobs.inpaint_input import extent_problem, read_colour, read_mask
@@ -50,7 +51,8 @@ def inpaint_picture(
     voices = None
     with watch.stage("read the prompt", spec.prompt):
         if spec.words:
-            voices = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec)
+            plan = notes.planned(memory.plan_painting(spec.prior, context, 1))
+            voices = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec, plan)
     facts: dict[str, Any] = {"changed_pixels": int(hole.sum()), "changed_share": round(float(hole.mean()), 4)}
     with watch.stage("paint", "making it anew") as tell:
         made = picture

@@ -19,14 +19,18 @@ from backend.jobs.guide import Voice
 from backend.jobs.memory import MemoryPlan
 from backend.priors import catalog
 from backend.priors.base import Prior
+from backend.priors.codecs import LatentCodec
 from backend.priors.embedded import EmbeddedPrior, sentence_encoder
 from backend.priors.known import in_known_words, nearest_known
 from backend.priors.known_models import Role
 from backend.priors.multiview import NovelViewPrior
+from backend.priors.parking import Garage
 from backend.priors.prompts import PromptBook
 from backend.priors.several import BETWEEN, parts_of
 from protocol.errors import BadRequest
 from protocol.specs import GeneratingSpec
+
+GARAGE = "garage"  # of a job whose priors take turns on the device, among what a worker keeps between jobs
 
 
 class Notes:
@@ -36,6 +40,14 @@ class Notes:
         self._context = context
         self.warnings: list[str] = []
         self.nearest_known: dict[str, Any] | None = None
+        self.memory: dict[str, Any] | None = None
+
+    def planned(self, plan: MemoryPlan) -> MemoryPlan:
+        """The plan, after the user was told what gives way."""
+        self.memory = plan.to_map()
+        if plan.sentence():
+            self.add(plan.sentence())
+        return plan
 
     def add(self, text: str) -> None:
         self.warnings.append(text)
@@ -55,10 +67,10 @@ def read_prompt(
     roles: tuple[Role, Role] = ("coarse", "fine")
     if paints and catalog.has_painter(prior) and not learned_words(context.inputs):
         roles = ("paint", "paint")
+    take_turns(context, plan is not None and plan.parked)
     broad, sharp = (load_prior(prior, role, context) for role in roles)
     for one in (broad, sharp):
-        one.texts_apart = plan is not None and plan.texts_apart
-        one.read_text_on(torch.device("cpu") if plan is not None and not plan.text_on_device else context.device)
+        arrange(one, plan, context)
     broad, sharp = taught((broad, sharp), prior, prompt, negative_prompt, context, notes, spec, roles)
     texts = {True: (prompt, negative_prompt), False: (prompt, negative_prompt)}  # as the embedded prior reads, others
     if isinstance(broad, EmbeddedPrior):
@@ -71,8 +83,8 @@ def read_prompt(
         if read != prompt:
             notes.nearest_known["read_as"] = read
             notes.add(f"The embedded prior reads this as: {read}")
-        if not known.sure:
-            notes.add(known.sentence())
+        if doubt := known.doubt(spec.kind if spec is not None else ""):
+            notes.add(doubt)
     first = Voice(broad, PromptBook(broad, *texts[isinstance(broad, EmbeddedPrior)]))
     second = first if sharp is broad else Voice(sharp, PromptBook(sharp, *texts[isinstance(sharp, EmbeddedPrior)]))
     if several:
@@ -103,8 +115,7 @@ def accompanied(
     made = []
     for one in others:
         prior = load_prior(one.name, role, context)
-        prior.texts_apart = plan is not None and plan.texts_apart
-        prior.read_text_on(torch.device("cpu") if plan is not None and not plan.text_on_device else context.device)
+        arrange(prior, plan, context)
         # One that goes on from a picture reads no text: "" and anything else is all that it tells apart.
         negative = "" if isinstance(prior, NovelViewPrior) else texts[1]
         made.append(Voice(prior, PromptBook(prior, texts[0], negative), one.weight))
@@ -138,7 +149,30 @@ def load_prior(name: str, role: Role, context: JobContext) -> Prior:
         context.cache[key] = catalog.load(name, role, context.device, cache_folder=cache_folder())
     prior: Prior = context.cache[key]
     show_picture(prior, context.inputs)
+    if GARAGE in context.cache:
+        context.cache[GARAGE].add(prior)
     return catalog.for_stage(prior, role)
+
+
+def take_turns(context: JobContext, parked: bool) -> None:
+    """Whether priors that are loaded from now on lie on the device by turns. Those that did in an earlier job, and
+    shall no more, are loaded anew where they are wanted: together they may not fit."""
+    garage = context.cache.get(GARAGE)
+    if parked and garage is None:
+        context.cache[GARAGE] = Garage(context.device)
+    elif not parked and garage is not None:
+        del context.cache[GARAGE]
+        for key in [key for key, one in context.cache.items() if isinstance(one, Prior) and one in garage]:
+            del context.cache[key]
+
+
+def arrange(prior: Prior, plan: MemoryPlan | None, context: JobContext) -> None:
+    """The prior does as the plan says with the device's memory; as it likes, without one."""
+    prior.texts_apart = plan is not None and plan.texts_apart
+    prior.read_text_on(torch.device("cpu") if plan is not None and not plan.text_on_device else context.device)
+    codec = getattr(prior, "codec", None)
+    if isinstance(codec, LatentCodec):
+        codec.at_once = 0 if plan is None else plan.pictures_at_once
 
 
 def cache_folder() -> Path:

@@ -40,9 +40,7 @@ def text_to_3d(spec: TextTo3DSpec, context: JobContext) -> MeshResult:
     watch = Stopwatch(context, _plan(preset))
     previews = Previews(context, preset.preview_every, spec.size_metres)
     notes = Notes(context)
-    plan = memory.plan_for(preset, spec.prior, context)
-    if plan.sentence():
-        notes.add(plan.sentence())
+    plan = notes.planned(memory.plan_for(preset, spec.prior, context))
     keeper = Keeper(context, seed)
     rasteriser = choose_rasteriser(context.device)
 
@@ -180,6 +178,7 @@ def make_report(
         "material": {"roughness": 0.6, "metallic": 0.0},
         "size_metres": spec.size_metres,
         "nearest_known": notes.nearest_known,
+        "memory": notes.memory,
         "warnings": notes.warnings,
     }
 

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from backend.geometry.bake import sample, seam_error, texel_map
-from backend.jobs import presets
+from backend.jobs import memory, presets
 from backend.jobs.context import JobContext
 from backend.jobs.finish import Asset, portrait
 from backend.jobs.guide import Voice
@@ -55,7 +55,10 @@ def texture(spec: TextureSpec, context: JobContext) -> MeshResult:
     with watch.stage("read the mesh", "looking at the mesh and its UVs"):
         given = read_input(spec, context.inputs, preset.finish.texture, notes)
     with watch.stage("read the prompt", spec.prompt):
-        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec,
+        views = preset.paint.views + 1 if spec.engine == "views" else preset.fine.views
+        room = memory.surface_room(given.size, preset.fine.pixels, views)
+        plan = notes.planned(memory.plan_painting(spec.prior, context, views, room=room))
+        broad, sharp = read_prompt(spec.prompt, spec.negative_prompt, spec.prior, context, notes, spec, plan,
                                    paints=spec.engine == "views")
     with watch.stage("paint", "painting it from all around") as tell:
         engine = by_views if spec.engine == "views" else by_distillation
@@ -98,6 +101,7 @@ def texture(spec: TextureSpec, context: JobContext) -> MeshResult:
         **given.facts,
         "material": material,
         "nearest_known": notes.nearest_known,
+        "memory": notes.memory,
         "warnings": notes.warnings,
     }
     context.progress("done", 1.0, "finished", 0.0)

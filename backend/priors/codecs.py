@@ -76,10 +76,17 @@ class LatentCodec(Codec):
     Args:
         vae: AutoencoderKL, on its device and in its dtype.
         resolution: pixels along an edge.
+
+    Attributes:
+        at_once: pictures that go through the VAE together where no gradient is wanted; 0 for all. A few fill a GPU, and
+            more only take memory.
     """
+
+    at_once: int = 0
 
     def __init__(self, vae: Any, resolution: int) -> None:
         self.vae = vae.eval().requires_grad_(False)
+        self._device = vae.device
         self.image_channels = int(vae.config.in_channels)
         self.latent_scale = 2 ** (len(vae.config.block_out_channels) - 1)
         self._resize(resolution)
@@ -109,7 +116,8 @@ class LatentCodec(Codec):
     def decode(self, x: Tensor) -> Tensor:
         with torch.no_grad():
             latents = (x.detach() / self._factor + self._shift).to(self.vae.dtype)
-            return (self.vae.decode(latents, return_dict=False)[0].float() * 0.5 + 0.5).clamp(0, 1)
+            made = [self.vae.decode(some, return_dict=False)[0].float() for some in self._some(latents)]
+            return (torch.cat(made) * 0.5 + 0.5).clamp(0, 1)
 
     def linear_map(self) -> Tensor:
         """(C, image channels, 1, 1) the slope of the least-squares affine map from averaged pixels to latents."""
@@ -118,7 +126,7 @@ class LatentCodec(Codec):
             size = min(self.resolution, 16 * self.latent_scale)
             # Coarse random patches: flat areas and edges, as in a render, rather than white noise.
             patches = torch.rand(FIT_IMAGES, self.image_channels, 5, 5, generator=generator)
-            pixels = functional.interpolate(patches, size=(size, size), mode="bilinear").to(self.vae.device) * 2 - 1
+            pixels = functional.interpolate(patches, size=(size, size), mode="bilinear").to(self._device) * 2 - 1
             with torch.no_grad():
                 latents = self._encode(pixels)
             cells = functional.avg_pool2d(pixels, self.latent_scale).movedim(1, -1).flatten(0, 2)
@@ -128,5 +136,9 @@ class LatentCodec(Codec):
         return self._linear
 
     def _encode(self, pixels: Tensor) -> Tensor:
-        mode = self.vae.encode(pixels.to(self.vae.dtype)).latent_dist.mode().float()
+        parts = (pixels,) if torch.is_grad_enabled() else self._some(pixels)
+        mode = torch.cat([self.vae.encode(some.to(self.vae.dtype)).latent_dist.mode().float() for some in parts])
         return (mode - self._shift) * self._factor
+
+    def _some(self, batch: Tensor) -> tuple[Tensor, ...]:
+        return batch.split(self.at_once or len(batch))
