@@ -137,8 +137,10 @@ def to_bytes(picture: NDArray[np.floating]) -> NDArray[np.uint8]:
     return np.clip(np.rint(np.asarray(picture, np.float64) * 255.0), 0, 255).astype(np.uint8)
 
 
-def sample(picture: NDArray[np.floating], uv: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Bilinear lookup (N, C) at uv (N, 2) with v up, as a renderer does it: texel centres at halves, edges clamped."""
+def sample(picture: NDArray[np.floating] | NDArray[np.uint8], uv: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Bilinear lookup (N, C) at uv (N, 2) with v up, as a renderer does it: texel centres at halves, edges clamped;
+    values as the picture has them.
+    """
     height, width = picture.shape[:2]
     x = np.asarray(uv[:, 0], np.float64) * width - 0.5
     y = (1.0 - np.asarray(uv[:, 1], np.float64)) * height - 0.5
@@ -146,9 +148,9 @@ def sample(picture: NDArray[np.floating], uv: NDArray[np.floating]) -> NDArray[n
     fx, fy = (x - x0)[:, None], (y - y0)[:, None]
     left, right = np.clip(x0, 0, width - 1), np.clip(x0 + 1, 0, width - 1)
     top, bottom = np.clip(y0, 0, height - 1), np.clip(y0 + 1, 0, height - 1)
-    pixels = np.asarray(picture, np.float64)
-    above = pixels[top, left] * (1 - fx) + pixels[top, right] * fx
-    below = pixels[bottom, left] * (1 - fx) + pixels[bottom, right] * fx
+    # Only what is read becomes float64: pictures may be large.
+    above = picture[top, left] * (1 - fx) + picture[top, right] * fx
+    below = picture[bottom, left] * (1 - fx) + picture[bottom, right] * fx
     return above * (1 - fy) + below * fy
 
 
@@ -176,9 +178,7 @@ def seam_error(
     """Compare both sides of every seam edge at `samples` points, bilinearly. With `colour`, the floor is measured
     too: the same function baked at this size, whose seams show nothing but resampling.
     """
-    if mesh.uvs is None:
-        raise ValueError("this mesh has no UVs, so it has no seams")
-    one, two = _seam_samples(mesh, samples)
+    one, two, _ = seam_samples(mesh, samples)
     if not len(one):
         return SeamReport(0.0, 0.0, 0.0, 0, 0.0, 1.0)
     gap = np.abs(sample(picture, one) - sample(picture, two))
@@ -194,9 +194,13 @@ def seam_error(
     )
 
 
-def _seam_samples(mesh: Mesh, samples: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(uv on one side (N, 2), on the other (N, 2)) at the same places along all seam edges."""
-    assert mesh.uvs is not None
+def seam_samples(
+    mesh: Mesh, samples: int = 10
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    """(uv on one side (N, 2), on the other (N, 2), corners (N, 2) that own the edge on either side) at the same places
+    along all seam edges, `samples` on each."""
+    if mesh.uvs is None:
+        raise ValueError("this mesh has no UVs, so it has no seams")
     uvs = mesh.uvs.astype(np.float64)
     graph = face_graph(mesh.vertices.astype(np.float64), mesh.faces.astype(np.int64))
     one, two = graph.corners.T
@@ -208,7 +212,8 @@ def _seam_samples(mesh: Mesh, samples: int) -> tuple[NDArray[np.float64], NDArra
         return (start[:, None] * (1 - t) + end[:, None] * t).reshape(-1, start.shape[1])
 
     # The second side runs against the first.
-    return along(uvs[one[split]], uvs[after[0][split]]), along(uvs[after[1][split]], uvs[two[split]])
+    corners = np.repeat(np.stack((one[split], two[split]), 1), samples, axis=0)
+    return along(uvs[one[split]], uvs[after[0][split]]), along(uvs[after[1][split]], uvs[two[split]]), corners
 
 
 def level_charts(
@@ -219,7 +224,7 @@ def level_charts(
     """
     triangles = np.asarray(mesh.uvs, np.float64).reshape(-1, 3, 2)
     chart, _ = uv_charts(mesh.vertices.astype(np.float64), mesh.faces.astype(np.int64), triangles)
-    one, two = _seam_samples(mesh, 1)
+    one, two, _ = seam_samples(mesh, 1)
     count = int(chart.max()) + 1
     if not len(one) or count < 2:
         return np.asarray(picture, np.float32)

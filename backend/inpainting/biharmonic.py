@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The smoothest continuation: the bi-Laplacian of the colours is zero inside the hole.
+"""The smoothest continuations: the Laplacian of the colours, or the bi-Laplacian, is zero inside the hole.
 
-It goes on with the slope of what surrounds the hole, so gradients and soft shading come back almost exactly; patterns
-and sharp edges fade.
+The harmonic one never leaves the range of colours around the hole. The biharmonic one goes on with their slope, so
+gradients and soft shading come back almost exactly. In both, patterns and sharp edges fade.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ RIM = 2  # known pixels around the hole that the bi-Laplacian reaches
 SOLVED = 20_000  # unknown pixels in the linear system; larger holes are solved at half the size first
 
 
-class Biharmonic:
+class Harmonic:
     """See `Inpainter`."""
 
-    name = "biharmonic"
+    name = "harmonic"
+    order = 1  # how often the Laplacian is taken
 
     def fill(self, picture: Picture, hole: Hole, beside: Hole | None = None) -> Picture:
         unknown = check(picture, hole, beside)
@@ -31,11 +32,18 @@ class Biharmonic:
         if hole.sum() > SOLVED:
             return composite(picture, hole, _from_half(self, picture, unknown))
         filled = picture.astype(np.float64)
-        filled[hole] = _solve(filled, hole, unknown & ~hole)
+        filled[hole] = _solve(filled, hole, unknown & ~hole, self.order)
         return composite(picture, hole, filled)
 
 
-def _solve(picture: NDArray[np.float64], hole: Hole, beside: Hole) -> NDArray[np.float64]:
+class Biharmonic(Harmonic):
+    """See `Inpainter`."""
+
+    name = "biharmonic"
+    order = 2
+
+
+def _solve(picture: NDArray[np.float64], hole: Hole, beside: Hole, order: int) -> NDArray[np.float64]:
     """Colours (n, C) of the hole's pixels; those beside it are as if the picture ended there."""
     height, width = hole.shape
     near = distance_transform_edt(~hole, return_indices=False) <= RIM * np.sqrt(2) + 0.5
@@ -54,14 +62,14 @@ def _solve(picture: NDArray[np.float64], hole: Hole, beside: Hole) -> NDArray[np
         links.append(sparse.csr_matrix((np.ones(use.sum()), (np.flatnonzero(use), to[use])), shape=(count, count)))
     adjacency = sum(links[1:], links[0])
     laplacian = sparse.diags(np.asarray(adjacency.sum(1)).ravel()) - adjacency
-    bent = (laplacian @ laplacian).tocsr()
+    bent = (laplacian @ laplacian if order == 2 else laplacian).tocsr()
     inside = hole[rows, columns]
     system = bent[inside][:, inside] + 1e-9 * sparse.identity(int(inside.sum()))
     known = picture[rows[~inside], columns[~inside]]
     return splu(system.tocsc()).solve(-(bent[inside][:, ~inside] @ known))
 
 
-def _from_half(method: Biharmonic, picture: Picture, hole: Hole) -> Picture:
+def _from_half(method: Harmonic, picture: Picture, hole: Hole) -> Picture:
     """The fill found at half the size, brought up smoothly."""
     height, width = hole.shape
     even = np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")

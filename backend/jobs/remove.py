@@ -12,27 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from backend.geometry.atlas_space import NoRoom, Placed, continued_uvs, place_charts
-from backend.geometry.bake import seam_error, texel_map
+from backend.geometry.bake import seam_error
 from backend.geometry.fillet import with_fillet
 from backend.geometry.health import check
 from backend.geometry.mesh import Mesh
 from backend.geometry.removal import Removal, remove_faces
 from backend.geometry.rims import TangledRim
-from backend.inpainting import inpainter_of
-from backend.inpainting.surface import continue_surface
 from backend.jobs.context import JobContext
 from backend.jobs.finish import Asset, arrays_at, portrait
 from backend.jobs.prompt import Notes
 from backend.jobs.remove_input import RemoveInput, read_remove
+from backend.jobs.remove_paint import Brush, paint_patch
 from backend.jobs.results import MeshResult, versions
 from backend.jobs.stopwatch import Stopwatch
-from backend.render.raster import Rasteriser, choose_rasteriser
-from backend.texturing.patch import PatchTexels, continue_texture, laid, patch_texels
+from backend.render.raster import choose_rasteriser
+from backend.texturing.patch import PatchTexels, patch_texels
 from backend.texturing.rig import Frame
 from protocol.errors import BadRequest
 from protocol.specs import RemoveSpec
 
-MOST_PATCHES = 12  # that are looked at; smaller ones keep the colours of their rims
 PLAIN = 204  # grey of the portrait of a mesh without texture
 PLAN = {"read the mesh": 0.5, "close the surface": 1.0, "unwrap the patch": 1.0, "paint the patch": 4.0, "deliver": 0.5}
 
@@ -44,15 +42,6 @@ class _Skin:
     uvs: NDArray[np.float32] | None
     picture: NDArray[np.uint8] | None
     facts: dict[str, Any]
-
-
-@dataclass(frozen=True, eq=False)
-class _Brush:
-    """What painting the patch needs of the job."""
-
-    rasteriser: Rasteriser
-    context: JobContext
-    tell: Callable[[float, str], None]
 
 
 def remove(spec: RemoveSpec, context: JobContext) -> MeshResult:
@@ -71,7 +60,7 @@ def remove(spec: RemoveSpec, context: JobContext) -> MeshResult:
     with watch.stage("unwrap the patch", "finding room in the texture"):
         skin, patch, placed = _laid_out(given, removal, notes)
     with watch.stage("paint the patch", "continuing the colours around it") as say:
-        skin = _painted(spec, skin, removal, patch, placed, _Brush(rasteriser, context, say))
+        skin = _painted(skin, removal, patch, placed, Brush(spec, rasteriser, context, say))
     with watch.stage("deliver", "taking its picture"):
         frame = Frame.of(removal.vertices)
         uvs = np.zeros((3 * len(removal.faces), 2), np.float32) if skin.uvs is None else skin.uvs
@@ -183,54 +172,12 @@ def _grown(picture: NDArray[np.uint8], placed: Placed) -> NDArray[np.uint8]:
 
 
 def _painted(
-    spec: RemoveSpec, skin: _Skin, removal: Removal, patch: PatchTexels | None, placed: Placed | None, brush: _Brush
+    skin: _Skin, removal: Removal, patch: PatchTexels | None, placed: Placed | None, brush: Brush
 ) -> _Skin:
     if patch is None or placed is None or skin.picture is None:
         return skin
     mesh = Mesh(removal.vertices, removal.faces, skin.uvs)
-    picture = continue_texture(mesh, removal.patch >= 0, skin.picture, patch, placed.taken)
-    facts: dict[str, Any] = {"texels": len(patch.texels.points), "views": 0}
-    if spec.views:
-        brush.tell(0.2, "continuing the pattern around it")
-        picture, seen = _patterned(spec, mesh, picture, patch, placed, removal.patch[patch.texels.face], brush)
-        facts |= seen
+    picture, facts = paint_patch(mesh, removal.patch >= 0, skin.picture, patch, placed, brush)
     seams = seam_error(mesh, picture / 255.0)
     return _Skin(skin.uvs, picture,
                  {**skin.facts, "paint": facts, "seams": {"rms": round(seams.rms, 5), "edges": seams.edges}})
-
-
-def _patterned(
-    spec: RemoveSpec, mesh: Mesh, picture: NDArray[np.uint8], patch: PatchTexels, placed: Placed,
-    owner: NDArray[np.int32], brush: _Brush,
-) -> tuple[NDArray[np.uint8], dict[str, Any]]:
-    """The picture with each patch's texels inpainted in a few views that face it, and what is to be said of that. owner
-    (N,): the patch that each texel belongs to; those with the most texels come first, and have views."""
-    assert mesh.uvs is not None
-    height, width = picture.shape[:2]
-    side = max(height, width)
-    # Views are painted on a square, so a picture that is none lies in the lower left corner of one.
-    square = np.zeros((side, side, 3), np.uint8)
-    square[side - height :, :width] = picture[..., :3]
-    uvs = (mesh.uvs * (np.array([width, height]) / side)).astype(np.float32)
-    framed = Mesh(Frame.of(mesh.vertices).vertices(mesh.vertices), mesh.faces, uvs)
-    texels, device = texel_map(framed, side), brush.context.device
-    inpainter, two_sided = inpainter_of(spec.inpainter, device), not check(mesh.vertices, mesh.faces).closed
-    numbers, sizes = np.unique(owner, return_counts=True)
-    largest = numbers[np.argsort(-sizes, kind="stable")][:MOST_PATCHES]
-    views, seen = 0, 0.0
-    for done, number in enumerate(largest):
-        hole = np.zeros((side, side), bool)
-        hole[patch.rows[owner == number] + side - height, patch.columns[owner == number]] = True
-
-        def told(share: float, message: str, done: int = done) -> None:
-            brush.tell(0.2 + 0.7 * (done + share) / len(largest), message)
-
-        painted = continue_surface(framed, texels, square, hole, inpainter, brush.rasteriser, device, told,
-                                   views=spec.views, two_sided=two_sided)
-        square = painted.image
-        views += painted.facts["views"]
-        seen += painted.facts["seen"] * float((owner == number).mean())
-    colour = picture[patch.rows, patch.columns].copy()
-    colour[:, :3] = square[patch.rows + side - height, patch.columns]
-    facts = {"views": views, "seen": round(seen, 4), "inpainter": inpainter.name}
-    return laid(picture, patch, colour, placed.taken), facts

@@ -142,5 +142,5 @@ def _known(
     # On a crease the patch's texels must find the rim with their own normals too.
     normals[len(old) * ALONG : 2 * len(old) * ALONG] = np.repeat(flat[new], ALONG, axis=0)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
-    colours = sample(picture / 255.0, (uvs[where] * weight[:, :, None]).sum(1))
+    colours = sample(picture, (uvs[where] * weight[:, :, None]).sum(1)) / 255.0
     return points.astype(np.float32), normals.astype(np.float32), colours.astype(np.float32)

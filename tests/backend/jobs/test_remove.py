@@ -15,7 +15,7 @@ from backend.geometry.bake import bake, seam_error, to_bytes
 from backend.geometry.health import check
 from backend.geometry.mesh import Mesh
 from backend.geometry.unwrap import unwrap
-from backend.jobs import TerminalContext, run
+from backend.jobs import TerminalContext, remove_paint, run
 from backend.jobs.previews import png
 from backend.texturing.patch import patch_texels
 from protocol.arrays import Descriptor
@@ -91,8 +91,11 @@ def test_a_known_bump_goes_from_a_known_sphere(bumpy, tmp_path):
     assert context.meshes and context.stages[-1] == ("done", 1.0)
 
 
-def test_views_go_on_with_a_pattern_where_colours_alone_would_blur_it(bumpy, tmp_path):
+@pytest.mark.parametrize("unrolls", [True, False])
+def test_a_pattern_goes_on_where_colours_alone_would_blur_it(bumpy, tmp_path, monkeypatch, unrolls):
     mesh, _, gone = bumpy
+    if not unrolls:  # then views have to do
+        monkeypatch.setattr(remove_paint, "unroll", lambda *given: None)
 
     def stripes(points):
         ring = np.sin(14.0 * np.arccos(np.clip(points[:, :1] / np.linalg.norm(points, axis=1, keepdims=True), -1, 1)))
@@ -108,8 +111,10 @@ def test_views_go_on_with_a_pattern_where_colours_alone_would_blur_it(bumpy, tmp
         assert (after[kept.rows, kept.columns] == picture[kept.rows, kept.columns]).all()
         wrong = np.abs(after[patch.rows, patch.columns] / 255.0 - stripes(patch.texels.points)).max(1) > 0.25
         error[views] = wrong.mean()
-    assert result.report["paint"]["views"] > 0
-    assert error[1] < 0.7 * error[0]
+    paint = result.report["paint"]
+    assert (paint["views"] == 0 and set(paint["ways"]) <= {"areas", "pattern"}) if unrolls else paint["views"] > 0
+    assert error[1] < (0.3 if unrolls else 0.7) * error[0]
+    assert seam_error(new, after / 255.0, stripes).ratio < 1.5
 
 
 def test_the_same_seed_gives_the_same_bits(bumpy, tmp_path):
