@@ -79,18 +79,16 @@ def open_brackets(text: str) -> bool:
 
 def without_comment(line: str) -> str:
     """The line up to a `#` that begins a comment: at its start or after a space, outside quotes."""
-    quote = ""
-    before = " "
-    for at, letter in enumerate(line):
-        if quote:
-            if letter == "\\" and quote == '"':
-                before = ""
-                continue
-            if letter == quote and before != "":
-                quote = ""
-        elif letter == "#" and before in " \t":
+    at, before = 0, " "
+    while at < len(line):
+        letter = line[at]
+        if letter == "#" and before in " \t":
             return line[:at]
-        elif letter in "\"'" and before in " \t[{,:":
-            quote = letter
+        if letter in "\"'" and before in " \t[{,:":
+            end = closing(letter, line, at + 1)
+            if end < 0:
+                return line
+            at = end
         before = letter
+        at += 1
     return line

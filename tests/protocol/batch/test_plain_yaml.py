@@ -116,6 +116,11 @@ def test_what_json_writes_is_read(value, indent, unicode):
     assert plain_yaml.load(text) == value
 
 
+def test_a_doubled_quote_is_no_end_that_a_comment_could_follow():
+    assert plain_yaml.load("- 'it''s #1 # of all'  # a comment\n") == ["it's #1 # of all"]
+    assert plain_yaml.load("- 'all'' #1'\n- \"a \\\" # b\"\n") == ["all' #1", 'a " # b']
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.text(st.sampled_from("ab,'\"#: \nü🍄"), min_size=30, max_size=300), min_size=1, max_size=3),
        st.booleans())
