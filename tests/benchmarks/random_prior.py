@@ -186,9 +186,14 @@ def _component(
         network.config.save_pretrained(goal)
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     place = 0
+    # Tied weights are stored once, under their first name.
+    again = {name for name, _ in network.named_parameters(remove_duplicate=False)}
+    again -= {name for name, _ in network.named_parameters()}
     for key, tensor in network.state_dict().items():
+        if key in again:
+            continue
         size = tensor.numel() * tensor.element_size()
-        header[key] = {"dtype": DTYPES[tensor.dtype], "shape": list(tensor.shape),
+        header[key] = {"dtype": DTYPES.get(tensor.dtype, "I64"), "shape": list(tensor.shape),
                        "data_offsets": [place, place + size]}
         place += size
     text = json.dumps(header).encode()
@@ -217,7 +222,7 @@ def randomise(*networks: nn.Module) -> None:
 def networks_of(prior: Prior) -> list[nn.Module]:
     """The image network of a loaded prior, and its VAE where it has one."""
     vae = getattr(getattr(prior, "codec", None), "vae", None)
-    return [one for one in (getattr(prior, "unet", None), vae) if one is not None]
+    return [one for one in (getattr(prior, "backbone", None), vae) if one is not None]
 
 
 def main(arguments: list[str]) -> int:

@@ -74,15 +74,23 @@ def save_flux(folder: Path, guidance_embeds: bool = False, channels: int = 16) -
             text_encoder_2=t5, tokenizer_2=tokenizer).save_pretrained(folder)
 
 
-def qwen_pair(kind: str, layers: int):
-    """(a tokenizer that knows single letters and the marks of a conversation, a small Qwen 3 of this class)."""
-    import transformers
+def qwen_tokenizer():
+    """Knows single letters and the marks of a conversation."""
     from tokenizers.pre_tokenizers import ByteLevel
+    from transformers import Qwen2Tokenizer
 
     letters = {letter: number for number, letter in enumerate(sorted(ByteLevel.alphabet()))}
-    tokenizer = transformers.Qwen2Tokenizer(vocab=letters, merges=[], model_max_length=512)
+    tokenizer = Qwen2Tokenizer(vocab=letters, merges=[], model_max_length=512)
     tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
     tokenizer.chat_template = CHAT
+    return tokenizer
+
+
+def qwen_pair(kind: str, layers: int):
+    """(a tokenizer, a small Qwen 3 of this class)."""
+    import transformers
+
+    tokenizer = qwen_tokenizer()
     text = getattr(transformers, kind)(transformers.Qwen3Config(
         vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=layers,
         num_attention_heads=2, num_key_value_heads=1, head_dim=8, max_position_embeddings=1024)).eval()
