@@ -17,6 +17,31 @@ uses 1, for cache coherence."""
 
 
 @wp.struct
+class _Level:
+    # Cells along the cube's side, the first of its entries, whether it is stored without a hash, and by what a corner's
+    # indices are multiplied before they are added (dense) or hashed and masked.
+    scale: float
+    first: int
+    dense: bool
+    mask: wp.uint32
+    stride_y: wp.uint32
+    stride_z: wp.uint32
+
+
+@wp.func
+def _level(levels: wp.array2d(dtype=int), number: int):
+    grid = _Level()
+    side = levels[number, 2]
+    grid.scale = float(levels[number, 0])
+    grid.first = levels[number, 1]
+    grid.dense = side > 0
+    grid.mask = wp.uint32(levels[number, 3])
+    grid.stride_y = wp.where(grid.dense, wp.uint32(side), wp.uint32(wp.static(_PRIME_Y)))
+    grid.stride_z = wp.where(grid.dense, wp.uint32(side * side), wp.uint32(wp.static(_PRIME_Z)))
+    return grid
+
+
+@wp.struct
 class _Cell:
     # The lower corner's three index terms and those of the upper corner, and the position inside the cell.
     x0: wp.uint32
@@ -31,12 +56,12 @@ class _Cell:
 
 
 @wp.func
-def _locate(px: float, py: float, pz: float, scale: float, stride_y: wp.uint32, stride_z: wp.uint32):
+def _locate(p: wp.vec3, grid: _Level):
     # The half-cell shift keeps the cell walls of different levels apart (Instant-NGP, appendix A).
-    half = 0.5 * scale
-    ux = wp.clamp(px, -1.0, 1.0) * half + half + 0.5
-    uy = wp.clamp(py, -1.0, 1.0) * half + half + 0.5
-    uz = wp.clamp(pz, -1.0, 1.0) * half + half + 0.5
+    half = 0.5 * grid.scale
+    ux = wp.clamp(p[0], -1.0, 1.0) * half + half + 0.5
+    uy = wp.clamp(p[1], -1.0, 1.0) * half + half + 0.5
+    uz = wp.clamp(p[2], -1.0, 1.0) * half + half + 0.5
     ix = int(ux)
     iy = int(uy)
     iz = int(uz)
@@ -46,17 +71,17 @@ def _locate(px: float, py: float, pz: float, scale: float, stride_y: wp.uint32, 
     cell.fz = uz - float(iz)
     cell.x0 = wp.uint32(ix)
     cell.x1 = cell.x0 + wp.uint32(1)
-    cell.y0 = wp.uint32(iy) * stride_y
-    cell.y1 = cell.y0 + stride_y
-    cell.z0 = wp.uint32(iz) * stride_z
-    cell.z1 = cell.z0 + stride_z
+    cell.y0 = wp.uint32(iy) * grid.stride_y
+    cell.y1 = cell.y0 + grid.stride_y
+    cell.z0 = wp.uint32(iz) * grid.stride_z
+    cell.z1 = cell.z0 + grid.stride_z
     return cell
 
 
 @wp.func
-def _entry(x: wp.uint32, y: wp.uint32, z: wp.uint32, dense: bool, mask: wp.uint32, first: int):
-    hashed = (x ^ y ^ z) & mask
-    return first + int(wp.where(dense, x + y + z, hashed))
+def _entry(x: wp.uint32, y: wp.uint32, z: wp.uint32, grid: _Level):
+    hashed = (x ^ y ^ z) & grid.mask
+    return grid.first + int(wp.where(grid.dense, x + y + z, hashed))
 
 
 @wp.kernel
@@ -69,27 +94,21 @@ def encode(
     features: wp.array2d(dtype=float),
 ):
     level, block = wp.tid()
-    scale = float(levels[level, 0])
-    first = levels[level, 1]
-    side = levels[level, 2]
-    mask = wp.uint32(levels[level, 3])
-    dense = side > 0
-    stride_y = wp.where(dense, wp.uint32(side), wp.uint32(wp.static(_PRIME_Y)))
-    stride_z = wp.where(dense, wp.uint32(side * side), wp.uint32(wp.static(_PRIME_Z)))
+    grid = _level(levels, level)
     for i in range(block * chunk, wp.min(block * chunk + chunk, count)):
         p = points[i]
-        cell = _locate(p[0], p[1], p[2], scale, stride_y, stride_z)
-        a = table[_entry(cell.x0, cell.y0, cell.z0, dense, mask, first)]
-        b = table[_entry(cell.x1, cell.y0, cell.z0, dense, mask, first)]
+        cell = _locate(p, grid)
+        a = table[_entry(cell.x0, cell.y0, cell.z0, grid)]
+        b = table[_entry(cell.x1, cell.y0, cell.z0, grid)]
         low = a + (b - a) * cell.fx
-        a = table[_entry(cell.x0, cell.y1, cell.z0, dense, mask, first)]
-        b = table[_entry(cell.x1, cell.y1, cell.z0, dense, mask, first)]
+        a = table[_entry(cell.x0, cell.y1, cell.z0, grid)]
+        b = table[_entry(cell.x1, cell.y1, cell.z0, grid)]
         low = low + (a + (b - a) * cell.fx - low) * cell.fy
-        a = table[_entry(cell.x0, cell.y0, cell.z1, dense, mask, first)]
-        b = table[_entry(cell.x1, cell.y0, cell.z1, dense, mask, first)]
+        a = table[_entry(cell.x0, cell.y0, cell.z1, grid)]
+        b = table[_entry(cell.x1, cell.y0, cell.z1, grid)]
         high = a + (b - a) * cell.fx
-        a = table[_entry(cell.x0, cell.y1, cell.z1, dense, mask, first)]
-        b = table[_entry(cell.x1, cell.y1, cell.z1, dense, mask, first)]
+        a = table[_entry(cell.x0, cell.y1, cell.z1, grid)]
+        b = table[_entry(cell.x1, cell.y1, cell.z1, grid)]
         high = high + (a + (b - a) * cell.fx - high) * cell.fy
         value = low + (high - low) * cell.fz
         features[2 * level, i] = value[0]
@@ -106,18 +125,12 @@ def scatter(
     table_gradient: wp.array(dtype=wp.vec2),
 ):
     level, block = wp.tid()
-    scale = float(levels[level, 0])
-    first = levels[level, 1]
-    side = levels[level, 2]
-    mask = wp.uint32(levels[level, 3])
-    dense = side > 0
-    stride_y = wp.where(dense, wp.uint32(side), wp.uint32(wp.static(_PRIME_Y)))
-    stride_z = wp.where(dense, wp.uint32(side * side), wp.uint32(wp.static(_PRIME_Z)))
+    grid = _level(levels, level)
     for i in range(block * chunk, wp.min(block * chunk + chunk, count)):
         g = wp.vec2(gradient[i, 2 * level], gradient[i, 2 * level + 1])
         if g[0] != 0.0 or g[1] != 0.0:
             p = points[i]
-            cell = _locate(p[0], p[1], p[2], scale, stride_y, stride_z)
+            cell = _locate(p, grid)
             g1 = g * cell.fz
             g0 = g - g1
             g01 = g0 * cell.fy
@@ -125,17 +138,17 @@ def scatter(
             g11 = g1 * cell.fy
             g10 = g1 - g11
             u = g00 * cell.fx
-            wp.atomic_add(table_gradient, _entry(cell.x0, cell.y0, cell.z0, dense, mask, first), g00 - u)
-            wp.atomic_add(table_gradient, _entry(cell.x1, cell.y0, cell.z0, dense, mask, first), u)
+            wp.atomic_add(table_gradient, _entry(cell.x0, cell.y0, cell.z0, grid), g00 - u)
+            wp.atomic_add(table_gradient, _entry(cell.x1, cell.y0, cell.z0, grid), u)
             u = g01 * cell.fx
-            wp.atomic_add(table_gradient, _entry(cell.x0, cell.y1, cell.z0, dense, mask, first), g01 - u)
-            wp.atomic_add(table_gradient, _entry(cell.x1, cell.y1, cell.z0, dense, mask, first), u)
+            wp.atomic_add(table_gradient, _entry(cell.x0, cell.y1, cell.z0, grid), g01 - u)
+            wp.atomic_add(table_gradient, _entry(cell.x1, cell.y1, cell.z0, grid), u)
             u = g10 * cell.fx
-            wp.atomic_add(table_gradient, _entry(cell.x0, cell.y0, cell.z1, dense, mask, first), g10 - u)
-            wp.atomic_add(table_gradient, _entry(cell.x1, cell.y0, cell.z1, dense, mask, first), u)
+            wp.atomic_add(table_gradient, _entry(cell.x0, cell.y0, cell.z1, grid), g10 - u)
+            wp.atomic_add(table_gradient, _entry(cell.x1, cell.y0, cell.z1, grid), u)
             u = g11 * cell.fx
-            wp.atomic_add(table_gradient, _entry(cell.x0, cell.y1, cell.z1, dense, mask, first), g11 - u)
-            wp.atomic_add(table_gradient, _entry(cell.x1, cell.y1, cell.z1, dense, mask, first), u)
+            wp.atomic_add(table_gradient, _entry(cell.x0, cell.y1, cell.z1, grid), g11 - u)
+            wp.atomic_add(table_gradient, _entry(cell.x1, cell.y1, cell.z1, grid), u)
 
 
 @wp.func
@@ -155,26 +168,20 @@ def point_gradient(
     out: wp.array(dtype=wp.vec3),
 ):
     level, block = wp.tid()
-    scale = float(levels[level, 0])
-    first = levels[level, 1]
-    side = levels[level, 2]
-    mask = wp.uint32(levels[level, 3])
-    dense = side > 0
-    stride_y = wp.where(dense, wp.uint32(side), wp.uint32(wp.static(_PRIME_Y)))
-    stride_z = wp.where(dense, wp.uint32(side * side), wp.uint32(wp.static(_PRIME_Z)))
+    grid = _level(levels, level)
     for i in range(block * chunk, wp.min(block * chunk + chunk, count)):
         g = wp.vec2(gradient[i, 2 * level], gradient[i, 2 * level + 1])
         if g[0] != 0.0 or g[1] != 0.0:
             p = points[i]
-            cell = _locate(p[0], p[1], p[2], scale, stride_y, stride_z)
-            v000 = wp.dot(g, table[_entry(cell.x0, cell.y0, cell.z0, dense, mask, first)])
-            v100 = wp.dot(g, table[_entry(cell.x1, cell.y0, cell.z0, dense, mask, first)])
-            v010 = wp.dot(g, table[_entry(cell.x0, cell.y1, cell.z0, dense, mask, first)])
-            v110 = wp.dot(g, table[_entry(cell.x1, cell.y1, cell.z0, dense, mask, first)])
-            v001 = wp.dot(g, table[_entry(cell.x0, cell.y0, cell.z1, dense, mask, first)])
-            v101 = wp.dot(g, table[_entry(cell.x1, cell.y0, cell.z1, dense, mask, first)])
-            v011 = wp.dot(g, table[_entry(cell.x0, cell.y1, cell.z1, dense, mask, first)])
-            v111 = wp.dot(g, table[_entry(cell.x1, cell.y1, cell.z1, dense, mask, first)])
+            cell = _locate(p, grid)
+            v000 = wp.dot(g, table[_entry(cell.x0, cell.y0, cell.z0, grid)])
+            v100 = wp.dot(g, table[_entry(cell.x1, cell.y0, cell.z0, grid)])
+            v010 = wp.dot(g, table[_entry(cell.x0, cell.y1, cell.z0, grid)])
+            v110 = wp.dot(g, table[_entry(cell.x1, cell.y1, cell.z0, grid)])
+            v001 = wp.dot(g, table[_entry(cell.x0, cell.y0, cell.z1, grid)])
+            v101 = wp.dot(g, table[_entry(cell.x1, cell.y0, cell.z1, grid)])
+            v011 = wp.dot(g, table[_entry(cell.x0, cell.y1, cell.z1, grid)])
+            v111 = wp.dot(g, table[_entry(cell.x1, cell.y1, cell.z1, grid)])
             near = wp.lerp(v100 - v000, v110 - v010, cell.fy)
             dx = wp.lerp(near, wp.lerp(v101 - v001, v111 - v011, cell.fy), cell.fz)
             v00 = wp.lerp(v000, v100, cell.fx)
@@ -183,7 +190,7 @@ def point_gradient(
             v11 = wp.lerp(v011, v111, cell.fx)
             dy = wp.lerp(v10 - v00, v11 - v01, cell.fz)
             dz = wp.lerp(v01 - v00, v11 - v10, cell.fy)
-            step = wp.vec3(dx * _slope(p[0], scale), dy * _slope(p[1], scale), dz * _slope(p[2], scale))
+            step = wp.vec3(dx * _slope(p[0], grid.scale), dy * _slope(p[1], grid.scale), dz * _slope(p[2], grid.scale))
             wp.atomic_add(out, i, step)
 
 
@@ -202,22 +209,16 @@ def point_gradient_backward(
     out_points: wp.array(dtype=wp.vec3),
 ):
     level, block = wp.tid()
-    scale = float(levels[level, 0])
-    first = levels[level, 1]
-    side = levels[level, 2]
-    mask = wp.uint32(levels[level, 3])
-    dense = side > 0
-    stride_y = wp.where(dense, wp.uint32(side), wp.uint32(wp.static(_PRIME_Y)))
-    stride_z = wp.where(dense, wp.uint32(side * side), wp.uint32(wp.static(_PRIME_Z)))
+    grid = _level(levels, level)
     for i in range(block * chunk, wp.min(block * chunk + chunk, count)):
         p = points[i]
         v = upstream[i]
-        sx = _slope(p[0], scale)
-        sy = _slope(p[1], scale)
-        sz = _slope(p[2], scale)
+        sx = _slope(p[0], grid.scale)
+        sy = _slope(p[1], grid.scale)
+        sz = _slope(p[2], grid.scale)
         v = wp.vec3(v[0] * sx, v[1] * sy, v[2] * sz)
         g = wp.vec2(gradient[i, 2 * level], gradient[i, 2 * level + 1])
-        cell = _locate(p[0], p[1], p[2], scale, stride_y, stride_z)
+        cell = _locate(p, grid)
         total = wp.vec2(0.0, 0.0)
         second = wp.vec3(0.0, 0.0, 0.0)
         for corner in range(8):
@@ -228,9 +229,7 @@ def point_gradient_backward(
                 wp.where(bx == 1, cell.x1, cell.x0),
                 wp.where(by == 1, cell.y1, cell.y0),
                 wp.where(bz == 1, cell.z1, cell.z0),
-                dense,
-                mask,
-                first,
+                grid,
             )
             wx = wp.where(bx == 1, cell.fx, 1.0 - cell.fx)
             wy = wp.where(by == 1, cell.fy, 1.0 - cell.fy)
