@@ -19,11 +19,15 @@ from typing import Any
 
 import click
 
+from backend.cli import blends
 from backend.cli.ask import Talk, talk_with
 from backend.cli.generate import write_files
+from backend.cli.inputs import load_stage
+from backend.cli.make import pair
 from backend.cli.options import existing_hub_options
 from backend.cli.private_hub import existing_hub
 from backend.cli.status import span
+from protocol.batch import inputs
 from protocol.errors import BadRequest, MaquetteError, UnknownJob
 from protocol.fields import Message
 from protocol.keys import read_pairing_file
@@ -42,11 +46,14 @@ from protocol.messages import (
     Reprioritise,
     Watch,
 )
+from protocol.specs import KINDS, spec_from_map
 from protocol.updates import JobProgress, Update
 
 PAGE = 100
 LOOK_BACK = 2000  # own jobs that are searched for an id's first digits
 SHORTEST = 4
+MOVING = ("avatar", "rig", "animate")
+"""Kinds whose results have a skeleton or a motion, which Blender writes into model.glb."""
 
 
 @click.group()
@@ -150,16 +157,22 @@ def move(jobs: tuple[str, ...], place: str | None, priority: str | None, data: P
 @job.command()
 @click.argument("job", metavar="JOB")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder for the files.")
+@click.option("--input", "files", multiple=True, metavar="NAME=FILE",
+              help="What went in with it, such as mesh=chair.glb: a new texture then comes back on its mesh.")
 @click.option("--wait", is_flag=True, help="Wait until it has ended; Ctrl-C ends the waiting, not the job.")
 @existing_hub_options
-def fetch(job: str, out: Path, wait: bool, data: Path | None, hub: Path | None) -> None:
+def fetch(job: str, out: Path, files: tuple[str, ...], wait: bool, data: Path | None, hub: Path | None) -> None:
     """Write what JOB made into a folder, wherever it was submitted. Exit code 1 when it failed, 130 when cancelled."""
+    given, _ = inputs.located(dict(pair(one, "--input") for one in files), Path.cwd())
     with _talk(data, hub) as talk:
         name = find(talk, job)
         summary = _one(talk.ask(Get(name)))
     if summary.state not in FINAL_STATES and not wait:
         raise BadRequest(f"Job {name[:8]} has not ended, it is {_words(summary.state)}.", path="job",
                          hint="Say --wait to wait for it.")
+    for one in set(given) - {*inputs.BUNDLES, *(one.name for one in KINDS[summary.kind].INPUTS)}:
+        raise BadRequest(f"Jobs of the kind {summary.kind} take no input called {one}.", path=f"inputs.{one}")
+    stage, target = load_stage(summary.kind, given)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
@@ -174,7 +187,12 @@ def fetch(job: str, out: Path, wait: bool, data: Path | None, hub: Path | None) 
     with existing_hub(data, hub) as client:
         client.watch(name)
         result = client.wait(name, on_update=tell)
-    click.echo(f"{', '.join(write_files(out, result, {'job': name}))} in {out}")
+    names = write_files(out, result, {"job": name}, stage)
+    if summary.kind in MOVING:
+        prompt = {"prompt": summary.title} if summary.kind != "rig" else {}
+        spec = spec_from_map(summary.kind, prompt)
+        names += [one for one in blends.bring(out, spec, result, stage, target) if one not in names]
+    click.echo(f"{', '.join(names)} in {out}")
 
 
 def _talk(data: Path | None, hub: Path | None) -> Any:

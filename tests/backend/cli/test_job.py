@@ -80,6 +80,11 @@ def test_a_job_is_left_found_held_moved_and_fetched(hub, ask):
     (told,) = lines("job", "show", last[:8])
     assert [one["state"] for one in told["events"]] == ["QUEUED", "LEASED", "RUNNING", "SUCCEEDED"]
 
+    assert "nowhere.glb cannot be read" in ask("job", "fetch", last[:8], "--input", "mesh=nowhere.glb", "--out",
+                                               str(hub / "x"), data=hub, code=2)
+
+    assert "no input called wings" in ask("job", "fetch", last[:8], "--input", f"wings={__file__}", "--out",
+                                          str(hub / "x"), data=hub, code=2)
     ask("job", "continue", short[:8], data=hub)
     ask("job", "fetch", short[:8], "--wait", "--out", str(hub / "short"), data=hub)
     assert "nothing to cancel" in ask("job", "cancel", "--all", data=hub)
