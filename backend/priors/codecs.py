@@ -131,8 +131,8 @@ class LatentCodec(Codec):
                 latents = self._encode(pixels)
             cells = functional.avg_pool2d(pixels, self.latent_scale).movedim(1, -1).flatten(0, 2)
             known = torch.cat([cells, torch.ones_like(cells[:, :1])], dim=1)
-            # In double precision: LAPACK's last bits depend on where in memory its arguments lie, and a job that goes on
-            # in another process must find the same map.
+            # In double precision: LAPACK's last bits depend on where in memory its arguments lie, and a job that goes
+            # on in another process must find the same map.
             wanted = latents.movedim(1, -1).flatten(0, 2)
             solution = torch.linalg.lstsq(known.double(), wanted.double()).solution
             self._linear = solution[:-1].float().T.reshape(latents.shape[1], self.image_channels, 1, 1).contiguous()
