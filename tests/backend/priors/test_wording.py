@@ -4,11 +4,14 @@ where they are not."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backend.embedded.objects import known_words
+from backend.embedded.objects.captions import captions
+from backend.embedded.objects.sampling import sample_recipe
 from backend.priors import glossary, wording
 from backend.priors.known import in_known_words, nearest_known
 
@@ -42,6 +45,13 @@ def test_what_is_typed_in_other_ways_is_read(encoder, typed, read):
 ])
 def test_what_can_be_read_or_is_not_known_stays_as_it_is(encoder, typed):
     assert in_known_words(typed, encoder) == typed
+
+
+def test_what_the_prior_was_trained_to_hear_is_never_changed(encoder):
+    rng = np.random.default_rng(5)
+    for _ in range(200):
+        for caption in captions(sample_recipe(rng), rng, 2):
+            assert in_known_words(caption, encoder) == caption
 
 
 def test_learned_words_stay(encoder):
