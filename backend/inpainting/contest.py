@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import binary_dilation, distance_transform_edt
 
 from backend.inpainting.areas import Areas
 from backend.inpainting.base import Hole, Inpainter, Picture, check
@@ -24,10 +24,11 @@ from backend.inpainting.statistics import STEPS, Statistics
 TRIALS = 5  # places that the hole is moved to
 BAND = 0.35  # of the hole's radius, by which it is widened
 LEAST_BAND = 3.0  # pixels
-LEAST_SHARE = 0.6  # of the hole that must fall on known pixels where it is moved
+RING = 4  # pixels around a moved hole that should be known
+LEAST_SHARE = 0.75  # of it, and of the hole itself, that must fall on known pixels
 LEAST_LEFT = 0.4  # of the known pixels that a trial must leave
 APART = 0.25  # of a moved hole that may be part of another
-FARTHER = 0.1  # of the hole that may be missing where it is moved, for each diagonal of it that it is moved less
+FARTHER = 0.1  # of the hole or its ring that may be missing for each diagonal of it that it is moved less
 SHIFTS = 9  # places along each side at which a hole is tried
 QUICK = (60,)  # conjugate gradient steps of a trial
 LEAD = 1.0  # dB by which a way must be better than the smooth one
@@ -94,27 +95,27 @@ def _trials(hole: Hole, beside: Hole) -> list[Hole]:
         return []
     radius = float(distance_transform_edt(np.pad(hole, 1)).max())
     band = known & (distance_transform_edt(~hole) <= max(LEAST_BAND, BAND * radius))
-    height, width = hole.shape
-    shape = hole[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    frame = np.pad(known, RING)
+    shape = np.pad(hole[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1], RING)
+    tall, wide = shape.shape
     found = []
     for turned in (shape, shape[::-1, ::-1]):
+        ring = np.argwhere(binary_dilation(turned, iterations=RING) & ~turned)
         at = np.argwhere(turned)
-        tall, wide = turned.shape
-        for top in np.unique(np.linspace(-tall // 4, height - tall + tall // 4, SHIFTS).astype(int)):
-            for left in np.unique(np.linspace(-wide // 4, width - wide + wide // 4, SHIFTS).astype(int)):
-                r, c = at[:, 0] + top, at[:, 1] + left
-                use = (r >= 0) & (r < height) & (c >= 0) & (c < width)
-                r, c = r[use], c[use]
-                use = known[r, c] if len(r) else use[:0]
-                if not use.any():
+        for top in np.unique(np.linspace(0, frame.shape[0] - tall, SHIFTS).astype(int)):
+            for left in np.unique(np.linspace(0, frame.shape[1] - wide, SHIFTS).astype(int)):
+                place = at + [top, left]
+                place = place[frame[place[:, 0], place[:, 1]]] - RING
+                around = frame[ring[:, 0] + top, ring[:, 1] + left].mean()
+                if min(len(place) / len(at), around) < LEAST_SHARE:
                     continue
                 away = np.hypot(top - rows.min(), left - columns.min()) / np.hypot(tall, wide)
-                found.append((float(use.sum() / len(rows)) - FARTHER * away, r[use], c[use]))
+                found.append((len(place) / len(at) + float(around) - FARTHER * away, place[:, 0], place[:, 1]))
     found.sort(key=lambda one: -one[0])
     chosen = [band] if 0 < band.sum() <= (1 - LEAST_LEFT) * known.sum() else []
     covered = np.zeros_like(hole)
     for _, r, c in found:
-        if not LEAST_SHARE * len(rows) <= len(r) <= (1 - LEAST_LEFT) * known.sum() or covered[r, c].mean() > APART:
+        if len(r) > (1 - LEAST_LEFT) * known.sum() or covered[r, c].mean() > APART:
             continue
         trial = np.zeros_like(hole)
         trial[r, c] = True
