@@ -21,8 +21,9 @@ class RemoveSpec(Spec):
     closing: how the patch meets the surface around it: `flat` spans the rim like a soap film (C0), `tangent` goes on
     in the direction of the surface (C1), `curved` goes on with its curvature too (C2), `auto` caps tubes and
     otherwise goes on tangentially. trim: the narrow faces beside the selection that only lead up to it go too, where
-    that makes the rim calmer. views: 0 to 3, how many views of each patch are inpainted after its colours
-    are continued from its rim; 0 leaves it at that. inpainter: what continues them, as of an inpaint job. seed: named
+    that makes the rim calmer. views: 0 leaves a patch with smooth colours continued from its rim; above, what
+    surrounds it is continued where that is likelier, unrolled onto one picture or, where that cannot be, in so many
+    views (up to 3). inpainter: what continues it, as of an inpaint job; empty tries several ways. seed: named
     in the report; nothing is drawn by chance as yet. name: as of a text to 3D job.
 
     Inputs: the mesh in the object's frame (Z up): vertices, faces, selected (a byte for each face, 0 stays, anything
