@@ -121,6 +121,9 @@ class Far(Tensor):
         memo[id(self)] = made
         return made
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return _fetch(self).__reduce_ex__(protocol)
+
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -298,9 +301,12 @@ def _moved(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
 @contextlib.contextmanager
 def pretend_gpu() -> Iterator[Waits]:
     """Inside, `cuda:0` can be used; gives the waits so far (clear `seen` where counting should begin)."""
+    import warp
+
     from backend.kernels import runtime
 
     _waits.seen.clear()
+    plain_array = warp.from_torch
     plain_view, plain_launch = runtime.view, runtime.launch
 
     def view(tensor: Tensor, dtype: Any = None) -> Any:
@@ -309,11 +315,15 @@ def pretend_gpu() -> Iterator[Waits]:
     def launch(kernel: Any, dim: Any, inputs: Any, device: torch.device) -> None:
         plain_launch(kernel, dim, inputs, torch.device("cpu"))
 
+    def array(tensor: Tensor, *rest: Any, **more: Any) -> Any:
+        return plain_array(_inner(tensor), *rest, **more)
+
     # A module that moves gets new parameters: near memory cannot become far memory under the same tensor.
     before = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)
     try:
-        with mock.patch.object(runtime, "view", view), mock.patch.object(runtime, "launch", launch), \
+        with mock.patch.object(warp, "from_torch", array), \
+                mock.patch.object(runtime, "view", view), mock.patch.object(runtime, "launch", launch), \
                 mock.patch.object(torch, "inference_mode", torch.no_grad), _Mode(), _Made():
             yield _waits  # PyTorch's wrapped tensors know no inference mode
     finally:

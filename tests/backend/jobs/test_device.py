@@ -19,6 +19,7 @@ import torch
 
 from backend.fields.tetrahedral_sdf import TetrahedralSDF
 from backend.fields.texture import TextureConfig, TextureField
+from backend.jobs import TerminalContext, memory, presets, text_to_3d
 from backend.jobs.coarse import CoarseStage, hash_grid_config
 from backend.jobs.fine import FineStage
 from backend.jobs.guide import Guide
@@ -28,8 +29,10 @@ from backend.priors import catalog
 from backend.priors.base import Prior
 from backend.priors.prompts import PromptBook
 from backend.render.raster import WarpRasteriser
+from protocol.specs import TextTo3DSpec
 from tests.backend.pretend import GPU, pretend_gpu
-from tests.benchmarks.random_prior import networks_of, randomise, write
+from tests.benchmarks.gpu import Bench
+from tests.benchmarks.random_prior import write
 
 torch.set_num_threads(1)
 
@@ -56,22 +59,12 @@ FINE_FORMS = ("clean", "classifier", "target")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny Stable Diffusion."""
-    return write("sd15", tmp_path_factory.mktemp("device") / "sd15", torch.float32, tiny=True)
+    return write("sd15", tmp_path_factory.mktemp("device") / "sd15", torch.float32, tiny=True, filled=True)
 
 
 def speaker(folder: Path, device: torch.device) -> tuple[Prior, PromptBook]:
-    prior = catalog.load(str(folder), "fine", CPU, torch.float32)
-    torch.manual_seed(3)
-    randomise(*networks_of(prior))
-    book = PromptBook(prior, "a red cube", "a dog")
-    if device != CPU:
-        # As the loader leaves it there; only its best precision cannot be asked for without a driver.
-        for network in networks_of(prior):
-            network.to(device)
-        prior.device, prior.noise = device, type(prior.noise)(
-            prior.noise.alphas_cumprod, prior.noise.prediction_type, device)
-        book._rows = book._rows.to(device)
-    return prior, book
+    prior = catalog.load(str(folder), "fine", device, torch.float32)
+    return prior, PromptBook(prior, "a red cube", "a dog")
 
 
 def guided(settings: Any, form: str) -> Any:
@@ -154,6 +147,25 @@ def test_a_step_there_is_the_step_here(make, folder) -> None:
         found = [one.detach().cpu() for one in there._parameters()]
     for one, other in zip(here._parameters(), found, strict=True):
         torch.testing.assert_close(one.detach(), other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_whole_job_finds_everything_where_it_works(folder, gpu, monkeypatch, tmp_path) -> None:
+    """Text to 3D with two priors that take turns on the device, previews, checkpoints, painting and delivery."""
+    other = write("sd21", tmp_path / "sd21", torch.float32, tiny=True, filled=True)
+    preset = Bench(CPU, "sd15", tmp_path, True, False, 1).preset("standard")
+    few = {stage: replace(getattr(preset.paint, stage), steps=2) for stage in ("broad", "sharp")}
+    preset = replace(preset, coarse=replace(preset.coarse, steps=3), fine=replace(preset.fine, steps=3), paints=True,
+                     preview_every=0.0, paint=replace(preset.paint, views=2, **few))
+    monkeypatch.setattr(presets, "find", lambda _: preset)
+    monkeypatch.setattr(memory, "plan_for", lambda *_: memory.MemoryPlan(1, 1, False, False, True, 1, 1, True, 2))
+    # What can only be asked where there is a driver.
+    monkeypatch.setattr(catalog, "best_dtype", lambda _: torch.float32)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda *_: None)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda *_: 0)
+    context = TerminalContext(tmp_path / "job", GPU)
+    result = text_to_3d.text_to_3d(TextTo3DSpec("a red cube", prior=f"{folder}, {other}", seed=1), context)
+    assert len(result.arrays["faces"]) and context.meshes and result.report["memory"]["parked"]
+    assert len(context.cache["garage"]) == 2 and context.cache["garage"].moves >= 4
 
 
 def test_what_a_gpu_refuses_the_make_believe_refuses(gpu) -> None:
