@@ -24,7 +24,7 @@ import window  # noqa: E402
 
 PROMPT = "a red mushroom"
 EFFORT = 0.05
-COLUMNS = (0.45, 0.22, 0.38, 0.56, 0.66, 0.87)
+COLUMNS = (0.77, 0.45, 0.38, 0.56, 0.66, 0.87, 0.22)
 """Where across the panel to look for a small button that stands in a row with others."""
 
 backend, out = sys.argv[-2], Path(sys.argv[-1])
