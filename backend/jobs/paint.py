@@ -29,8 +29,8 @@ from backend.texturing.together import Denoising, Show
 SHOWN_SCALES = 2.5, 2.0
 SHOWN_BEGIN = 0.2
 # [ours] What the painting prior draws one after the other: pixels, noise level to begin at, share of the broad
-# stroke's steps, guidance. The small ones lay out the pattern for a fraction of the cost, the large ones sharpen it.
-PAINTER = (32, 1.0, 1.0, 2.25), (64, 0.5, 0.5, 1.75), (128, 0.3, 0.25, 1.0)
+# stroke's steps, guidance. Begun at 32 px, spots on thin bodies run together; more guidance turns wood red, gold dark.
+PAINTER = (64, 1.0, 1.0, 1.5), (128, 0.3, 0.25, 1.0)
 USUAL = PriorTraits.usual_scale  # Stable Diffusion's, beside which the strokes' scales stand
 
 
