@@ -12,6 +12,7 @@ from PIL import Image
 
 from backend.jobs import TerminalContext, presets, run
 from backend.jobs.guide import Voice
+from backend.jobs.paint import PAINTER
 from backend.jobs.previews import png
 from backend.jobs.prompt import Notes
 from backend.jobs.texture import rig_of
@@ -52,7 +53,8 @@ def test_views_paint_a_texture(ball, tmp_path):
     assert [stage["name"] for stage in report["stages"]] == ["read the mesh", "read the prompt", "paint", "deliver"]
     again, _ = job(tmp_path, ball)
     assert np.array_equal(again.arrays["base_colour"], result.arrays["base_colour"])
-    assert context.images and context.images[0].shape == (64, 64, 3)  # four views of the 32 px prior
+    side = 2 * PAINTER[0][0]  # four views of the painting prior's first turn
+    assert context.images and context.images[0].shape == (side, side, 3)
     fractions = [fraction for _, fraction in context.stages]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
 
