@@ -49,6 +49,7 @@ class NearestKnown:
     patterns: tuple[str, ...]
     sure: bool
     person: bool = False
+    named: bool = False
 
     def to_map(self) -> dict[str, Any]:
         """For the job's report."""
@@ -114,6 +115,7 @@ class Vocabulary:
             patterns=_mentioned(self._patterns, prompt),
             sure=bool(named) or cosine >= UNSURE_BELOW,
             person=any(_find(word, prompt) for word in PEOPLE),
+            named=bool(named),
         )
 
     def _named(self, prompt: str) -> list[str]:

@@ -35,8 +35,9 @@ def ball() -> dict[str, np.ndarray]:
     return {"vertices": mesh.vertices, "faces": mesh.faces, "uvs": mesh.uvs}
 
 
-def job(tmp_path: Path, inputs: dict[str, np.ndarray], cancel_when=lambda context: False, **fields: object):
-    spec = TextureSpec("a red ball", **{"seed": 1, "effort": 0.01, "texture_size": 64, "views": 3, **fields})
+def job(tmp_path: Path, inputs: dict[str, np.ndarray], cancel_when=lambda context: False, prompt: str = "a red ball",
+        **fields: object):
+    spec = TextureSpec(prompt, **{"seed": 1, "effort": 0.01, "texture_size": 64, "views": 3, **fields})
     context = TerminalContext(tmp_path, cache=CACHE, inputs=inputs, cancel_when=cancel_when)
     return run(spec, context), context
 
@@ -53,10 +54,18 @@ def test_views_paint_a_texture(ball, tmp_path):
     assert [stage["name"] for stage in report["stages"]] == ["read the mesh", "read the prompt", "paint", "deliver"]
     again, _ = job(tmp_path, ball)
     assert np.array_equal(again.arrays["base_colour"], result.arrays["base_colour"])
-    side = 2 * PAINTER[0][0]  # four views of the painting prior's first turn
-    assert context.images and context.images[0].shape == (side, side, 3)
+    assert context.images and context.images[0].shape == (64, 64, 3)  # four views of the 32 px prior
     fractions = [fraction for _, fraction in context.stages]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
+
+
+def test_what_the_prior_was_never_taught_is_painted_by_the_painting_prior(ball, tmp_path):
+    known, _ = job(tmp_path, ball)
+    assert known.report["paint"]["priors"] == ["embedded pixel", "embedded latent"]
+    result, context = job(tmp_path, ball, prompt="a red gear wheel")
+    assert result.report["paint"]["priors"] == ["embedded painter"] * len(PAINTER)
+    side = 2 * PAINTER[0][0]
+    assert context.images and context.images[0].shape == (side, side, 3)
 
 
 def test_a_mesh_without_uvs_comes_back_with_some(ball, tmp_path):
