@@ -80,9 +80,12 @@ def passes_of(
 
 
 def _painter_passes(voice: Voice, steps: int, strength: float, shape: float) -> list[Pass]:
-    """The painting prior's turns; with little `strength` the broad ones fall away, which would wash out what stays."""
+    """The painting prior's turns, but for those that a later one makes idle: where `strength` begins at no more noise
+    than the next turn, a smaller picture would only blur what stays."""
     passes = []
-    for size, begin, share, scale in PAINTER:
+    for (size, begin, share, scale), following in zip(PAINTER, [*PAINTER[1:], None], strict=True):
+        if following is not None and strength <= following[1]:
+            continue
         level = min(begin, strength)
         count = max(2, round(steps * share * level / begin))
         passes.append(Pass(voice.prior.at(size), voice.book, Denoising(count, level, scale, shape=shape)))

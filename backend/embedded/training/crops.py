@@ -65,7 +65,7 @@ def piece(shard: Shard, row: int, factor: int, left: int, top: int) -> tuple[Ten
     place = (slice(top, top + side), slice(left, left + side))
     albedo = _layers(shard.albedo[row][place]) / 255
     coverage = albedo[:, 3:]
-    colour = shrunk(albedo[:, :3] * coverage, factor)
+    colour = functional.avg_pool2d(albedo[:, :3] * coverage, factor)
     normals, covered, positions = averaged(_layers(shard.normals[row][place]) / 127, coverage,
                                            _layers(shard.positions[row][place]), factor)  # fmt: skip
     straight = torch.cat([colour / covered.clamp_min(1e-6), covered], 1)
@@ -74,11 +74,6 @@ def piece(shard: Shard, row: int, factor: int, left: int, top: int) -> tuple[Ten
         (normals * 127).round().clamp(-127, 127).to(torch.int8).permute(0, 2, 3, 1),
         geometry_channels(normals, covered, positions),
     )
-
-
-def shrunk(layers: Tensor, factor: int) -> Tensor:
-    """(B, C, H / factor, W / factor) means."""
-    return layers if factor == 1 else functional.avg_pool2d(layers, factor)
 
 
 def _layers(picture: npt.NDArray[np.generic]) -> Tensor:

@@ -100,14 +100,23 @@ def replace_folder(target: Path, write: Any) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def export_pixel(network: UNet2DConditionModel, weights: dict[str, torch.Tensor], target: Path, card: str) -> None:
-    """Write `weights` of the pixel UNet `network` as an IFPipeline folder."""
+def export_pixel(
+    network: UNet2DConditionModel, weights: dict[str, torch.Tensor], target: Path, card: str,
+    control: ControlNetModel | None = None,
+) -> None:
+    """Write `weights` of the pixel UNet `network` as an IFPipeline folder, with its control network inside."""
     network.load_state_dict(weights)
     pipeline = IFPipeline(
         tokenizer=None, text_encoder=None, unet=network.half().eval(), scheduler=scheduler(), safety_checker=None,
         feature_extractor=None, watermarker=None, requires_safety_checker=False,
     )  # fmt: skip
-    replace_folder(target, lambda folder: _save(pipeline, folder, card))
+
+    def write(folder: Path) -> None:
+        if control is not None:
+            control.half().eval().save_pretrained(folder / "controlnet", safe_serialization=True)
+        _save(pipeline, folder, card)
+
+    replace_folder(target, write)
 
 
 def export_latent(
@@ -195,10 +204,7 @@ def export_painter(run: Path, data: Path, target: Path, size: str, device: str, 
     card = model_card("Embedded painting prior", does, run, data, count, device, note, CONTROL_LIMITS)
     network = empty_control("pixel")
     network.load_state_dict(parts["control"])
-    export_pixel(build_network(SIZES[size], CHANNELS, 2 * CHANNELS, LARGEST), parts["unet"], target, card)
-    network.half().eval().save_pretrained(target / "controlnet", safe_serialization=True)
-    for path in target.rglob("*.safetensors"):
-        path.chmod(0o644)
+    export_pixel(build_network(SIZES[size], CHANNELS, 2 * CHANNELS, LARGEST), parts["unet"], target, card, network)
 
 
 def export_control(kind: str, run: Path, data: Path, target: Path, device: str, note: str = "") -> None:

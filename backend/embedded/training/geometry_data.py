@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -42,7 +43,7 @@ def geometry_at(cells: int, places: Sequence[tuple[Shard, int]]) -> torch.Tensor
 F = TypeVar("F", bound=ShardFolder)
 
 
-class Folders(Generic[F]):
+class Folders(ABC, Generic[F]):
     """Several folders of shards as one set, of which each gives a share of every batch.
 
     Args:
@@ -81,9 +82,9 @@ class Folders(Generic[F]):
         columns = (torch.cat([getattr(batch, name) for batch in batches]) for name in Batch.__dataclass_fields__)
         return SeenBatch(Batch(*columns), torch.cat([part.geometry for part in parts]))
 
+    @abstractmethod
     def _draw(self, number: int, count: int, rng: np.random.Generator) -> SeenBatch:
         """`count` samples of one folder."""
-        raise NotImplementedError
 
 
 class GeometryFolder(Folders[ShardFolder]):

@@ -12,12 +12,14 @@ from PIL import Image
 
 from backend.jobs import TerminalContext, presets, run
 from backend.jobs.guide import Voice
-from backend.jobs.paint import PAINTER
+from backend.jobs.paint import PAINTER, passes_of
 from backend.jobs.previews import png
 from backend.jobs.prompt import Notes
 from backend.jobs.texture import rig_of
 from backend.jobs.texture_input import read_input
+from backend.priors import embedded
 from backend.priors.base import PriorTraits
+from backend.priors.prompts import PromptBook
 from backend.render.cameras import orbit_degrees
 from backend.render.raster import WarpRasteriser
 from protocol.errors import BadRequest, Cancelled
@@ -57,6 +59,15 @@ def test_views_paint_a_texture(ball, tmp_path):
     assert context.images and context.images[0].shape == (64, 64, 3)  # four views of the 32 px prior
     fractions = [fraction for _, fraction in context.stages]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
+
+
+@pytest.mark.parametrize(("strength", "levels"), [(1.0, [1.0, 0.3]), (0.6, [0.6, 0.3]), (0.3, [0.3]), (0.1, [0.1])])
+def test_the_painting_prior_goes_over_what_stays_in_large_pictures_only(strength, levels):
+    prior = embedded.load(embedded.WEIGHTS_FOLDER / "painter")
+    voice = Voice(prior, PromptBook(prior, "a red gear wheel"))
+    passes = passes_of(voice, voice, presets.find("draft").paint, strength)
+    assert [one.denoising.begin for one in passes] == levels
+    assert [one.prior.traits.resolution for one in passes] == [64, 128][-len(levels):]
 
 
 def test_what_the_prior_was_never_taught_is_painted_by_the_painting_prior(ball, tmp_path):
